@@ -1,0 +1,44 @@
+/*
+ * Memory comes in through init: each object is given a struct tern_mem and takes all it needs there.
+ * Frees are sized, so the account is exact and costs nothing; the account is what "memory of a
+ * connection" and the limits are measured by. Every allocation can be made to fail in turn.
+ *
+ * Not thread safe: one tern_mem belongs to one thread.
+ */
+#ifndef TERN_BASE_MEM_H
+#define TERN_BASE_MEM_H
+
+#include "base/types.h"
+
+struct tern_mem {
+    size_t used;       /* bytes held now */
+    size_t peak;       /* most bytes ever held */
+    size_t limit;      /* refuse above this; 0: no limit */
+    uint64_t allocs;   /* allocations asked for so far, failed ones included */
+    uint64_t fail_at;  /* make this allocation (counted from 1) fail; 0: none */
+    bool fail_onwards; /* and all that follow it */
+};
+
+/* tern_mem_init starts an empty account. */
+void tern_mem_init(struct tern_mem *mem, size_t limit);
+
+/* tern_mem_alloc returns size bytes (uninitialised), or NULL. size > 0. The caller frees them with the
+ * same size. */
+void *tern_mem_alloc(struct tern_mem *mem, size_t size);
+
+/* tern_mem_zalloc is tern_mem_alloc, zeroed. */
+void *tern_mem_zalloc(struct tern_mem *mem, size_t size);
+
+/* tern_mem_realloc resizes; NULL leaves the old block as it was. ptr may be NULL when old_size is 0. */
+void *tern_mem_realloc(struct tern_mem *mem, void *ptr, size_t old_size, size_t new_size);
+
+/* tern_mem_free gives back; ptr may be NULL (then size does not count). */
+void tern_mem_free(struct tern_mem *mem, void *ptr, size_t size);
+
+/* tern_mem_dup copies a view's bytes to the heap; NULL on failure. view.size > 0. */
+uint8_t *tern_mem_dup(struct tern_mem *mem, struct tern_view view);
+
+/* tern_mem_fail_at arms the failure of the n-th allocation from now (1 is the next); 0 disarms. */
+void tern_mem_fail_at(struct tern_mem *mem, uint64_t n, bool onwards);
+
+#endif
