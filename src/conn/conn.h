@@ -1,0 +1,161 @@
+/*
+ * ONE connection: a link is negotiated, secured, negotiated again and multiplexed; then streams come and
+ * go, each negotiating its protocol. A pure byte-stream core: link bytes in and out, events out.
+ *
+ *   UPGRADING: /multistream → /noise → handshake [→ /multistream → /yamux when not agreed early]
+ *       │ ESTABLISHED (remote identity known and, for a dialer, as expected)
+ *   OPEN: streams
+ *       │ tern_conn_close, remote GOAWAY and no streams, link end
+ *   CLOSING: farewell frames, then CLOSED
+ *       └─ first fatal error at any time: FAILED, then CLOSED with the error and its fault
+ *
+ * Round trips: the dialer's first flight holds both multistream headers, the proposal and the first
+ * handshake message; stream frames with a lazily negotiated protocol and its first bytes ride behind the
+ * last handshake message. TCP + Noise + yamux reach the first byte of an answer in 3 RTT, TCP's included.
+ *
+ * Specifications: libp2p/specs connections/README.md, connections/inlined-muxer-negotiation.md.
+ */
+#ifndef TERN_CONN_CONN_H
+#define TERN_CONN_CONN_H
+
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/scope.h"
+#include "base/trace.h"
+#include "mux/mux.h"
+#include "secure/secure.h"
+
+struct tern_aead_engine;
+struct tern_noise_identity;
+
+enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_PLAINTEXT };
+enum { TERN_CONN_PROTOCOLS_OFFERED_MAX = 8, TERN_CONN_SECURE_MAX = 4 };
+
+/* What a supported stream protocol is to the swarm: a name and a number the swarm understands. */
+struct tern_protocol {
+    struct tern_view name; /* such as "/ipfs/ping/1.0.0"; borrowed for as long as it is registered */
+    uint32_t handler;      /* index of the service that serves it */
+    enum tern_stream_class class;
+    uint32_t inbound_per_peer_max; /* streams of this protocol one peer may have open; 0: no limit */
+};
+
+/* The protocols served here: a small table, looked up by exact name. Owned by the swarm. */
+struct tern_protocol_table {
+    const struct tern_protocol *protocols;
+    size_t count;
+};
+
+/* Shared by all connections of a host; outlives them. */
+struct tern_conn_config {
+    struct tern_mem *mem;
+    struct tern_random *random;
+    struct tern_trace *trace;
+    struct tern_metrics *metrics;
+    struct tern_aead_engine *aead;
+    const struct tern_noise_identity *noise;
+    const struct tern_key_pair *identity;
+    const struct tern_protocol_table *protocols;
+    struct tern_scope *windows; /* the global budget that stream windows grow under */
+    enum tern_secure_kind secure[TERN_CONN_SECURE_MAX]; /* in order of preference */
+    size_t secure_count;
+    tern_time upgrade_timeout_ns;   /* from link to ESTABLISHED */
+    tern_time negotiate_timeout_ns; /* of one stream's protocol */
+    tern_time ping_interval_ns;     /* keep-alive; 0: none */
+    tern_time ping_timeout_ns;
+};
+
+struct tern_conn_options {
+    enum tern_role role;
+    const struct tern_peer_id *expected_peer; /* the dialled identity, or NULL for any; copied */
+    struct tern_scope *scope;                 /* of this connection; outlives it */
+};
+
+enum tern_conn_event_kind {
+    TERN_CONN_JOB,           /* run event.job, then tern_conn_job_done */
+    TERN_CONN_ESTABLISHED,   /* tern_conn_remote tells who */
+    TERN_CONN_STREAM_OPENED, /* by the remote, protocol agreed: protocol */
+    TERN_CONN_STREAM_READY,  /* opened here, and the remote confirmed a protocol: offered_index. A lazily
+                                negotiated stream is usable before this */
+    TERN_CONN_STREAM_REFUSED, /* opened here, and the remote supports none of what was offered, or reset
+                                 or timed out during the negotiation: err. The id is dead */
+    TERN_CONN_STREAM_READABLE,
+    TERN_CONN_STREAM_WRITABLE,
+    TERN_CONN_STREAM_RESET,  /* by the remote: code. The id is dead */
+    TERN_CONN_STREAM_CLOSED, /* both sides ended, all read. The id is dead */
+    TERN_CONN_GOAWAY,
+    TERN_CONN_RTT,    /* rtt_ns */
+    TERN_CONN_CLOSED, /* the last event: err (TERN_OK: in good order), fault */
+};
+
+struct tern_conn_event {
+    enum tern_conn_event_kind kind;
+    tern_stream_id stream;
+    const struct tern_protocol *protocol; /* OPENED */
+    uint32_t offered_index;               /* READY */
+    uint32_t code;
+    tern_err err;
+    tern_fault fault;
+    tern_time rtt_ns;
+    struct tern_job *job;
+};
+
+struct tern_conn;
+
+/* tern_conn_new makes a connection on a fresh link; NULL: no memory. Owned by the caller. */
+struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
+                                const struct tern_conn_options *options, tern_time now);
+
+/* tern_conn_free ends at once and frees everything. If a job is under way the connection is kept,
+ * invisible, until tern_conn_job_done brings it back. */
+void tern_conn_free(struct tern_conn *conn);
+
+/* tern_conn_recv takes link bytes (changed in place). *used < size is back-pressure: give the rest again
+ * after the next event, job or call. Drain tern_conn_next before the next recv. An error is final and
+ * follows as CLOSED. */
+TERN_NODISCARD tern_err tern_conn_recv(struct tern_conn *conn, tern_time now, struct tern_slice in,
+                                       size_t *used);
+
+/* tern_conn_link_end tells that the link's remote side ended. */
+void tern_conn_link_end(struct tern_conn *conn, tern_time now);
+
+/* tern_conn_send appends link bytes to out, as much as there is and fits. out should have room for
+ * at least 64 KiB + 64. */
+void tern_conn_send(struct tern_conn *conn, tern_time now, struct tern_writer *out);
+bool tern_conn_want_send(const struct tern_conn *conn);
+bool tern_conn_next(struct tern_conn *conn, struct tern_conn_event *event);
+tern_time tern_conn_deadline(const struct tern_conn *conn);
+void tern_conn_tick(struct tern_conn *conn, tern_time now);
+void tern_conn_job_done(struct tern_conn *conn, tern_time now, struct tern_job *job);
+
+/* tern_conn_close begins an orderly end: no new streams, goaway, CLOSED when the farewell is sent. */
+void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code);
+
+const struct tern_secure_remote *tern_conn_remote(const struct tern_conn *conn);
+tern_time tern_conn_rtt(const struct tern_conn *conn); /* smoothed; 0: not measured yet */
+size_t tern_conn_streams_count(const struct tern_conn *conn);
+
+/* What to offer on a new stream. One name is negotiated lazily: bytes written go out with the proposal.
+ * The names are borrowed until READY or REFUSED. */
+struct tern_stream_offer {
+    const struct tern_view *names;
+    size_t names_count; /* 1 .. TERN_CONN_PROTOCOLS_OFFERED_MAX */
+    enum tern_stream_class class;
+};
+
+/* tern_conn_open_stream: TERN_ERR_SCOPE_STREAMS, FULL, MEMORY, CLOSED (not established, or ending). */
+TERN_NODISCARD tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
+                                              const struct tern_stream_offer *offer,
+                                              tern_stream_id *stream);
+
+/* As the muxer's functions of the same name (mux/mux.h), behind the stream's negotiation. */
+TERN_NODISCARD tern_err tern_conn_write(struct tern_conn *conn, tern_stream_id stream,
+                                        struct tern_view bytes, size_t *accepted);
+TERN_NODISCARD tern_err tern_conn_write_slice(struct tern_conn *conn, tern_stream_id stream,
+                                              struct tern_slice slice);
+TERN_NODISCARD tern_err tern_conn_read(struct tern_conn *conn, tern_stream_id stream,
+                                       struct tern_slice *bytes);
+void tern_conn_consume(struct tern_conn *conn, tern_stream_id stream, size_t size);
+TERN_NODISCARD tern_err tern_conn_close_write(struct tern_conn *conn, tern_stream_id stream);
+void tern_conn_reset(struct tern_conn *conn, tern_stream_id stream, uint32_t code);
+
+#endif
