@@ -1,16 +1,21 @@
 /*
- * The seam of secure channels: what a connection needs of Noise, TLS, or a plain one in simulations.
+ * The seam of secure channels: what a connection needs of Noise, TLS, or a plain one in
+ * simulations.
  *
- * A channel is a byte-stream core. Ciphertext goes in by recv, events come out by next; ciphertext goes
- * out in two ways: control produces handshake bytes, and seal_begin/seal_end wrap application bytes that
- * the caller writes in place, so plaintext is written once, straight into the transmit buffer.
+ * A channel is a byte-stream core. Ciphertext goes in by recv, events come out by next; ciphertext
+ * goes out in two ways: control produces handshake bytes, and seal_begin/seal_end wrap application
+ * bytes that the caller writes in place, so plaintext is written once, straight into the transmit
+ * buffer.
  *
  *     recv(in) ── HANDSHAKE_DONE {peer id, early muxer} ── DATA {slice} …
  *     seal_begin(out) → room ── the muxer writes into it ── seal_end(size)
  *
- * The handshake's public-key work can be taken out of line: when next gives a JOB event, the owner runs
- * the job (on a worker or at once) and calls job_done; meanwhile recv takes nothing (used = 0), which is
- * back-pressure.
+ * The handshake's public-key work is taken out of line, always: when next gives a JOB event, the
+ * owner runs the job (on a worker or at once) and calls job_done; meanwhile recv takes nothing
+ * (used = 0), which is back-pressure.
+ *
+ * The owner's loop: recv; drain next (run or post the job it gives); when control_pending, control;
+ * then seal. recv again with what is left, until it takes nothing.
  */
 #ifndef TERN_SECURE_SECURE_H
 #define TERN_SECURE_SECURE_H
@@ -29,9 +34,9 @@ enum tern_role { TERN_ROLE_INITIATOR, TERN_ROLE_RESPONDER };
 enum tern_secure_event_kind {
     TERN_SECURE_JOB,            /* run event.job, then call job_done */
     TERN_SECURE_HANDSHAKE_DONE, /* the remote is who it says; see remote_* below */
-    TERN_SECURE_DATA,           /* plaintext; a slice of the chunk that was given to recv, or borrowed
-                                   from the channel (chunk NULL), until the next call */
-    TERN_SECURE_END,            /* the remote ended the channel in good order */
+    TERN_SECURE_DATA, /* plaintext, never empty; a slice of the chunk that was given to recv or
+                         of one the channel holds; borrowed until the next call of recv */
+    TERN_SECURE_END,  /* the remote ended the channel in good order */
 };
 
 struct tern_secure_event {
@@ -50,20 +55,26 @@ struct tern_secure_remote {
 struct tern_secure_ops {
     const char *protocol_id; /* such as "/noise" */
 
-    /* recv takes ciphertext from in (changed in place) and says how much in *used; less than all means
-     * that next has to be drained, or a job is under way. The first fatal error sticks, and *fault names
-     * it when it is of the peer's making. */
+    /* recv takes ciphertext from in (changed in place) and says how much in *used, also when it
+     * fails; less than all means that next has to be drained (one frame at a time), or a job is
+     * under way. The first fatal error sticks, and fault names it when it is of the peer's making.
+     */
     tern_err (*recv)(void *self, tern_time now, struct tern_slice in, size_t *used);
     bool (*next)(void *self, struct tern_secure_event *event);
-    void (*job_done)(void *self, tern_time now, struct tern_job *job);
 
-    /* control writes pending handshake bytes; writes nothing when there are none. */
+    /* job_done takes the job back; events or control bytes may follow. Its error is fatal and
+     * sticks, as recv's does. */
+    tern_err (*job_done)(void *self, tern_time now, struct tern_job *job);
+
+    /* control writes pending handshake bytes, as many as fit; nothing when there are none. */
     void (*control)(void *self, tern_time now, struct tern_writer *out);
+    bool (*control_pending)(const void *self);
 
-    /* seal_begin returns room for plaintext inside out (its size is the most that fits one frame); an
-     * empty span when out is too small for a useful frame. seal_end seals the first size bytes of it and
-     * advances out; size 0 takes the frame back. Nothing else may write to out in between.
-     * Only after HANDSHAKE_DONE. */
+    /* seal_begin returns room for plaintext inside out (its size is the most that fits one frame);
+     * an empty span when out is too small for a useful frame, while control bytes are pending (they
+     * go first), and after an error. seal_end seals the first size bytes of it and advances out;
+     * size 0 takes the frame back. Nothing else may write to out in between. Only after
+     * HANDSHAKE_DONE. */
     struct tern_span (*seal_begin)(void *self, struct tern_writer *out);
     void (*seal_end)(void *self, struct tern_writer *out, size_t size);
 
