@@ -1,8 +1,9 @@
 /*
  * The vocabulary between a pure machine and the world that drives it. Types only.
  *
- * A machine (a host, a chain node) takes inputs and time, and gives commands, bytes to transmit and one
- * deadline. A world (runtime/real over the operating system, runtime/sim in virtual time) does this:
+ * A machine (a host, a chain node) takes inputs and time, and gives commands, bytes to transmit and
+ * one deadline. A world (runtime/real over the operating system, runtime/sim in virtual time) does
+ * this:
  *
  *     on anything that happens:  ops->input(self, now, &in)
  *     then, until there are none: ops->next_command(self, &command), and carries each out
@@ -10,13 +11,13 @@
  *                                 ops->transmit(self, now, link, &writer), until it writes nothing
  *     and at ops->deadline(self): a TICK input.
  *
- * All calls come from one thread. `now` never goes back. Pointers inside an input are borrowed for the
- * call; pointers inside a command are valid until the next call of any op, unless the command says that
- * they change hands.
+ * All calls come from one thread. `now` never goes back. Pointers inside an input are borrowed for
+ * the call; pointers inside a command are valid until the next call of any op, unless the command
+ * says that they change hands.
  *
- * Links are byte streams (TCP, a pair in memory). The world numbers them: the low half of a link id is a
- * small slot that is used again, the high half its generation, so a stale id is never another link's.
- * The machine numbers what it asks for with tokens of its own.
+ * Links are byte streams (TCP, a pair in memory). The world numbers them: the low half of a link id
+ * is a small slot that is used again, the high half its generation, so a stale id is never another
+ * link's. The machine numbers what it asks for with tokens of its own.
  */
 #ifndef TERN_RUNTIME_IO_H
 #define TERN_RUNTIME_IO_H
@@ -37,8 +38,8 @@ static inline uint32_t tern_link_slot(tern_link_id link)
     return (uint32_t)link;
 }
 
-/* A transport address in the binary form that runtimes understand: an IPv4 or IPv6 address and port.
- * Multiaddrs are turned into these by the swarm, names through RESOLVE. */
+/* A transport address in the binary form that runtimes understand: an IPv4 or IPv6 address and
+ * port. Multiaddrs are turned into these by the swarm, names through RESOLVE. */
 struct tern_endpoint {
     uint8_t family; /* 4 or 6 */
     uint8_t ip[16]; /* the first 4 bytes for IPv4 */
@@ -62,12 +63,14 @@ enum tern_store_request_kind {
     TERN_STORE_GET,   /* read one row */
 };
 
-/* A request to the storage thread. Like a job, its owner keeps it and all it points to until it comes
- * back by STORED; between the two only the world touches it. Requests are served in order. */
+/* A request to the storage thread. Like a job, its owner keeps it and all it points to until it
+ * comes back by STORED; between the two only the world touches it. Requests are served in order. */
 struct tern_store_request {
     enum tern_store_request_kind kind;
     struct tern_list link; /* for whoever holds it in a queue */
-    uint64_t owner_tag;    /* the owner's own */
+    uint32_t owner_kind;   /* who gets it back, as in struct tern_job */
+    uint32_t owner_slot;
+    uint64_t owner_tag; /* the owner's own */
     /* WRITE */
     const struct tern_store_op *ops;
     size_t ops_count;
@@ -75,8 +78,9 @@ struct tern_store_request {
     uint8_t space;
     struct tern_view key;
     size_t rows_max;
-    /* Results of SCAN and GET are written here as rows: u32 LE key size, u32 LE value size, key, value.
-     * A row that does not fit ends the scan with more = true (TERN_ERR_TOO_LARGE if it is the first). */
+    /* Results of SCAN and GET are written here as rows: u32 LE key size, u32 LE value size, key,
+     * value. A row that does not fit ends the scan with more = true (TERN_ERR_TOO_LARGE if it is
+     * the first). */
     struct tern_span result;
     size_t result_size;
     size_t rows_count;
@@ -95,7 +99,8 @@ enum tern_input_kind {
     TERN_INPUT_DIAL_FAIL,   /* token; err */
     TERN_INPUT_DATA,        /* link; chunk, data inside it */
     TERN_INPUT_LINK_END,    /* link: the remote will send no more */
-    TERN_INPUT_LINK_CLOSED, /* link; err; the id is dead after this, said exactly once for each link */
+    TERN_INPUT_LINK_CLOSED, /* link; err; the id is dead after this, said exactly once for each link
+                             */
     TERN_INPUT_JOB_DONE,    /* job */
     TERN_INPUT_STORED,      /* request */
     TERN_INPUT_RESOLVED,    /* token; err, endpoints or texts */
@@ -109,9 +114,10 @@ struct tern_input {
     struct tern_endpoint local;
     struct tern_endpoint remote;
     tern_wall_time wall;
-    /* DATA: the bytes lie in chunk and may be changed in place (decryption); keep them by a reference on
-     * the chunk. The machine sets *used to how many it took; less than all is back-pressure: the world
-     * keeps the rest, stops reading the link, and gives the rest again after a READ command. */
+    /* DATA: the bytes lie in chunk and may be changed in place (decryption); keep them by a
+     * reference on the chunk. The machine sets *used to how many it took; less than all is
+     * back-pressure: the world keeps the rest, stops reading the link, and gives the rest again
+     * after a READ command. */
     struct tern_chunk *chunk;
     struct tern_span data;
     size_t *used;
@@ -154,7 +160,8 @@ struct tern_command {
 struct tern_machine_ops {
     void (*input)(void *self, tern_time now, const struct tern_input *in);
     bool (*next_command)(void *self, struct tern_command *command);
-    /* Appends bytes for the link to the writer; writing nothing means that there is nothing more. */
+    /* Appends bytes for the link to the writer; writing nothing means that there is nothing more.
+     */
     void (*transmit)(void *self, tern_time now, tern_link_id link, struct tern_writer *out);
     tern_time (*deadline)(void *self);
 };

@@ -1,7 +1,8 @@
 /*
- * The swarm: all connections of one host, and what is known of other peers. It dials (ranked addresses,
- * staggered attempts, one dial at a time to a peer), listens, holds connections to limits, and carries
- * streams between connections and services. It is a pure machine in the vocabulary of runtime/io.h.
+ * The swarm: all connections of one host, and what is known of other peers. It dials (ranked
+ * addresses, staggered attempts, one dial at a time to a peer), listens, holds connections to
+ * limits, and carries streams between connections and services. It is a pure machine in the
+ * vocabulary of runtime/io.h.
  *
  *     world ──inputs──► swarm ──events──► services           receiving goes up
  *     world ◄─commands─ swarm ◄──calls─── services           sending goes down
@@ -19,8 +20,8 @@
 #include "wire/multiaddr.h"
 #include "wire/peer_id.h"
 
-typedef uint64_t tern_peer;       /* a peer we have a connection to or are dialling */
-typedef uint64_t tern_connection; /* one connection */
+typedef uint64_t tern_peer;       /* a peer we have a connection to, from PEER_UP to PEER_DOWN */
+typedef uint64_t tern_connection; /* one connection, from CONNECTION_UP to CONNECTION_DOWN */
 
 /* A stream anywhere in the host: plain data, by value. */
 struct tern_stream {
@@ -28,28 +29,82 @@ struct tern_stream {
     tern_stream_id id;
 };
 
-enum { TERN_SWARM_SERVICES_MAX = 32, TERN_SWARM_PROTOCOLS_MAX = 64, TERN_PEER_ADDRS_MAX = 16 };
+enum {
+    TERN_SWARM_SERVICES_MAX = 32,
+    TERN_SWARM_PROTOCOLS_MAX = 64,
+    TERN_SWARM_LISTENERS_MAX = 16,
+    TERN_PEER_ADDRS_MAX = 16,
+    TERN_DIAL_ATTEMPTS_MAX = 32, /* addresses that one dial tries, names resolved */
+};
 
-/* Why a dial or connection ended, for explaining: one row an address tried. */
+/* Codes that go over the wire when a connection or a stream ends early (libp2p/specs error-codes).
+ */
+enum tern_connection_code {
+    TERN_CONNECTION_CODE_NONE = 0,
+    TERN_CONNECTION_CODE_NEGOTIATION = 0x1000,
+    TERN_CONNECTION_CODE_RESOURCE_LIMIT = 0x1001,
+    TERN_CONNECTION_CODE_RATE_LIMIT = 0x1002,
+    TERN_CONNECTION_CODE_VIOLATION = 0x1003,
+    TERN_CONNECTION_CODE_SUPPLANTED = 0x1004, /* another connection of the two peers is kept */
+    TERN_CONNECTION_CODE_IDLE = 0x1005,       /* garbage collected */
+    TERN_CONNECTION_CODE_SHUTDOWN = 0x1006,
+    TERN_CONNECTION_CODE_GATED = 0x1007,
+};
+enum tern_stream_code {
+    TERN_STREAM_CODE_NONE = 0,
+    TERN_STREAM_CODE_NEGOTIATION = 0x1001,
+    TERN_STREAM_CODE_RESOURCE_LIMIT = 0x1002,
+    TERN_STREAM_CODE_RATE_LIMIT = 0x1003,
+    TERN_STREAM_CODE_VIOLATION = 0x1004,
+    TERN_STREAM_CODE_SHUTDOWN = 0x1007,
+    TERN_STREAM_CODE_GATED = 0x1008,
+};
+
+/* Which limit refused something, and how full it was: "peer connections_in 8 of 8". */
+struct tern_refusal {
+    const char *scope;    /* NULL: no limit was in the way. Static text: system, upgrading, peer,
+                             connection, protocol, or the limit's name in tern_swarm_limits */
+    const char *resource; /* static text */
+    uint64_t used;
+    uint64_t limit;
+};
+
+/* Why a dial ended, for explaining: one row an address tried. */
 struct tern_dial_attempt {
     struct tern_endpoint endpoint;
     tern_err err;
     tern_time started_ns;
-    tern_time ended_ns;
+    tern_time linked_ns; /* the link was there and its upgrade began; 0: never */
+    tern_time ended_ns;  /* 0: still under way */
+    struct tern_refusal refusal;
 };
 
+/* Scopes: system ▸ upgrading (until a connection is established) or peer ▸ connection; a protocol's
+ * scope counts its streams beside them. A stream's memory is bounded by its window (mux). A number
+ * 0 is no limit. */
 struct tern_swarm_limits {
     struct tern_scope_limits system;
     struct tern_scope_limits peer;
     struct tern_scope_limits connection;
-    struct tern_scope_limits stream;
     struct tern_scope_limits protocol;
     uint32_t connections_per_peer_max;
-    uint32_t upgrading_max; /* connections that are not established yet */
-    uint32_t dials_max;     /* attempts under way at once */
-    uint32_t peers_max;     /* peers in the address book */
-    uint64_t windows_max;   /* bytes that stream windows may grow to, together */
+    uint32_t upgrading_max;        /* inbound connections that are not established yet */
+    uint32_t upgrading_per_ip_max; /* of them from one IPv4 address or IPv6 /56 */
+    uint32_t dials_max;            /* attempts under way at once; more wait their turn */
+    uint32_t dials_per_peer_max;   /* of them to one peer */
+    uint32_t dials_waiting_max;    /* dials (peers being dialled) at once; more are TERN_ERR_FULL */
+    uint32_t peers_max;            /* peers in the address book */
+    uint32_t links_max;            /* highest link slot + 1 the world may use */
+    uint64_t windows_max;          /* bytes that stream windows may grow to, together */
 };
+
+enum tern_swarm_profile {
+    TERN_PROFILE_METER,      /* 16 connections, 8 MiB */
+    TERN_PROFILE_DEFAULT,    /* 512 connections, 512 MiB */
+    TERN_PROFILE_SERVER,     /* 16,384 connections, 4 GiB */
+    TERN_PROFILE_SIMULATION, /* 256 connections, 16 MiB */
+};
+void tern_swarm_limits_profile(struct tern_swarm_limits *limits, enum tern_swarm_profile profile);
 
 struct tern_swarm_config {
     struct tern_mem *mem;
@@ -60,39 +115,49 @@ struct tern_swarm_config {
     struct tern_swarm_limits limits;
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX];
     size_t secure_count;
-    tern_time dial_timeout_ns;    /* one attempt, link to established */
-    tern_time dial_stagger_ns;    /* until the next address is tried beside the first */
-    tern_time idle_timeout_ns;    /* a connection without streams or protection ends after this */
-    tern_time keepalive_ns;       /* ping interval; 0: none */
+    tern_time dial_timeout_ns;      /* one attempt, from its start to established */
+    tern_time dial_peer_timeout_ns; /* a whole dial, names resolved, all its attempts */
+    tern_time dial_stagger_ns;      /* until the next address is tried beside the first */
+    tern_time upgrade_timeout_ns;   /* an inbound link, from accepted to established */
+    tern_time negotiate_timeout_ns; /* of one stream's protocol */
+    tern_time
+        idle_timeout_ns; /* a connection without streams or protection ends after this; 0: never */
+    tern_time keepalive_ns; /* ping interval; 0: none */
     tern_time keepalive_timeout_ns;
+    uint32_t observers_min; /* distinct peers that must see us at an address before we believe it */
+    bool book_saved;        /* keep the address book in the store's space book_space */
+    uint8_t book_space;
 };
 
-/* tern_swarm_config_defaults fills in the "default" profile; the caller then sets mem … identity. */
+/* tern_swarm_config_defaults fills in the "default" profile (Noise alone; the book is not saved);
+ * the caller then sets mem … identity. */
 void tern_swarm_config_defaults(struct tern_swarm_config *config);
 
 enum tern_swarm_event_kind {
-    TERN_SWARM_PEER_UP,          /* first connection to peer: peer, connection */
-    TERN_SWARM_PEER_DOWN,        /* last connection gone: peer is dead after this */
-    TERN_SWARM_CONNECTION_UP,    /* every connection: peer, connection */
-    TERN_SWARM_CONNECTION_DOWN,  /* err, fault */
-    TERN_SWARM_LISTENING,        /* address */
-    TERN_SWARM_LISTEN_FAILED,    /* address, err */
-    TERN_SWARM_DIAL_DONE,        /* token of tern_swarm_dial; peer; err TERN_OK: there is a connection */
-    TERN_SWARM_ADDRESSES,        /* our own listen or observed addresses changed */
-    TERN_SWARM_PROTOCOLS,        /* what a peer supports became known or changed (by identify): peer */
-    TERN_SWARM_STREAM_OPENED,    /* by the remote, for this service: stream, peer, protocol */
-    TERN_SWARM_STREAM_READY,     /* ours: the remote agreed on offer[offered_index] */
+    TERN_SWARM_PEER_UP,         /* first connection to peer: peer, connection, peer_id */
+    TERN_SWARM_PEER_DOWN,       /* last connection gone: peer is dead after this; peer_id */
+    TERN_SWARM_CONNECTION_UP,   /* every connection, after PEER_UP: peer, connection */
+    TERN_SWARM_CONNECTION_DOWN, /* peer, connection, err, fault; its streams have ENDED before */
+    TERN_SWARM_LISTENING,       /* address */
+    TERN_SWARM_LISTEN_FAILED,   /* address, err */
+    TERN_SWARM_DIAL_DONE, /* token of tern_swarm_dial; err TERN_OK: there is a connection to peer.
+                             peer_id: who was dialled, NULL when that is not known */
+    TERN_SWARM_ADDRESSES, /* our own listen or observed addresses changed */
+    TERN_SWARM_PROTOCOLS, /* what a peer supports became known or changed (by identify): peer */
+    TERN_SWARM_STREAM_OPENED, /* by the remote, for this service: stream, peer, protocol */
+    TERN_SWARM_STREAM_READY,  /* ours: the remote agreed on offer[offered_index] */
     TERN_SWARM_STREAM_READABLE,
     TERN_SWARM_STREAM_WRITABLE,
-    TERN_SWARM_STREAM_ENDED,     /* err: TERN_OK closed in good order, RESET (code), NO_PROTOCOL, TIMEOUT,
-                                    DISCONNECTED … The handle is dead. Said once for every stream,
-                                    unless the service itself reset it */
+    TERN_SWARM_STREAM_ENDED, /* err: TERN_OK closed in good order, RESET (code), NO_PROTOCOL,
+                                TIMEOUT, DISCONNECTED … The handle is dead. Said once for every
+                                stream, unless the service itself reset it */
 };
 
 struct tern_swarm_event {
     enum tern_swarm_event_kind kind;
     uint32_t service; /* stream events: whose; others go to every service */
     tern_peer peer;
+    const struct tern_peer_id *peer_id; /* PEER_UP, PEER_DOWN, DIAL_DONE */
     tern_connection connection;
     struct tern_stream stream;
     const struct tern_protocol *protocol;
@@ -105,20 +170,26 @@ struct tern_swarm_event {
     const struct tern_multiaddr *address;
 };
 
-/* A service: a protocol on the swarm. It is told of events and time, and calls down. Within event() and
- * tick() it may call any tern_swarm_ function except next and the machine's own. */
+/* A service: a protocol on the swarm. It is told of events and time, and calls down. Within event()
+ * and tick() it may call any tern_swarm_ function except next and the machine's own. */
 struct tern_service_ops {
     const char *name;
     void (*event)(void *self, tern_time now, const struct tern_swarm_event *event);
     tern_time (*deadline)(const void *self);
     void (*tick)(void *self, tern_time now);
     void (*job_done)(void *self, tern_time now, struct tern_job *job); /* NULL: has no jobs */
-    void (*stored)(void *self, tern_time now, struct tern_store_request *request); /* NULL likewise */
+    void (*stored)(void *self, tern_time now,
+                   struct tern_store_request *request); /* NULL likewise */
 };
 
 struct tern_swarm;
 
+/* tern_swarm_new makes a swarm; NULL: no memory. The config is copied, what it points to is
+ * borrowed. */
 struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_time now);
+
+/* tern_swarm_free ends everything at once. The world no longer runs jobs or store requests of it.
+ */
 void tern_swarm_free(struct tern_swarm *swarm);
 
 /* tern_swarm_add_service registers a service before the first input; *service is its number. */
@@ -144,15 +215,28 @@ tern_time tern_swarm_deadline(const struct tern_swarm *swarm);
  * pending events to services. Idempotent; input calls it. */
 void tern_swarm_dispatch(struct tern_swarm *swarm, tern_time now);
 
+/* tern_swarm_wall is the wall-clock time at now, as the world told it; 0 before it did. */
 tern_wall_time tern_swarm_wall(const struct tern_swarm *swarm, tern_time now);
 
 /* --- listening, dialling, ending --- */
+/* tern_swarm_listen listens at an IP and TCP port (0: any); LISTENING or LISTEN_FAILED follows.
+ * TERN_ERR_UNSUPPORTED (not /ip4|ip6/…/tcp/…), FULL, CLOSED (shut down). */
 TERN_NODISCARD tern_err tern_swarm_listen(struct tern_swarm *swarm,
                                           const struct tern_multiaddr *address);
+/* tern_swarm_unlisten ends the listener whose address (as given, or as bound) it is; connections
+ * stay. */
+void tern_swarm_unlisten(struct tern_swarm *swarm, const struct tern_multiaddr *address);
 
-/* tern_swarm_dial connects to a peer; DIAL_DONE with the token follows, at once if there is a connection
- * already. id may be NULL when addresses are given: then whoever answers is it. Addresses are added to
- * those of the address book. TERN_ERR_NO_ADDRESS, GATED, SCOPE_*. */
+/* tern_swarm_token gives a number that no other caller of this swarm has: for dials. */
+tern_token tern_swarm_token(struct tern_swarm *swarm);
+
+/* tern_swarm_dial connects to a peer; DIAL_DONE with the token follows (never inside this call), at
+ * once if there is a connection already. A dial to a peer that is being dialled joins that dial. id
+ * may be NULL when addresses are given: then the id in their /p2p suffix, or else whoever answers,
+ * is it. Addresses are added to those of the address book; unlike those, they are tried even when
+ * they failed a moment ago. Names (/dns…, /dnsaddr) are resolved. TERN_ERR_NO_ADDRESS; UNSUPPORTED
+ * (no address is of a transport we have); GATED; RATE (all that is known failed lately, or the peer
+ * is banned); SELF (it is us); FULL, MEMORY; CLOSED (shut down). */
 struct tern_dial_options {
     const struct tern_peer_id *id;
     const struct tern_multiaddr *addresses;
@@ -162,13 +246,22 @@ struct tern_dial_options {
 TERN_NODISCARD tern_err tern_swarm_dial(struct tern_swarm *swarm, tern_time now,
                                         const struct tern_dial_options *options);
 
-/* tern_swarm_dial_attempts lists what the newest dial to the peer tried, for --explain. */
+/* tern_swarm_dial_attempts lists what the dial of this token tried, for --explain: while it runs,
+ * and afterwards for the last 16 dials. Borrowed until the next input. */
 size_t tern_swarm_dial_attempts(const struct tern_swarm *swarm, tern_token token,
                                 const struct tern_dial_attempt **attempts);
 
+/* tern_swarm_last_refusal is the newest refusal by a limit, for the message beside a LIMIT error.
+ */
+const struct tern_refusal *tern_swarm_last_refusal(const struct tern_swarm *swarm);
+
+/* tern_swarm_disconnect ends all connections to the peer in good order; code goes to the remote. */
 void tern_swarm_disconnect(struct tern_swarm *swarm, tern_time now, tern_peer peer, uint32_t code);
-/* tern_swarm_shutdown closes listeners and all connections in good order. */
+
+/* tern_swarm_shutdown closes listeners and all connections in good order, saves the address book,
+ * and takes nothing new. tern_swarm_is_down tells when all that is done. */
 void tern_swarm_shutdown(struct tern_swarm *swarm, tern_time now);
+bool tern_swarm_is_down(const struct tern_swarm *swarm);
 
 /* --- streams --- */
 struct tern_stream_request {
@@ -177,9 +270,13 @@ struct tern_stream_request {
     struct tern_stream_offer offer;
     uint64_t user;
 };
+/* tern_swarm_open_stream opens a stream on the peer's best connection. TERN_ERR_STALE (no such
+ * peer), CLOSED (its connections are ending), SCOPE_STREAMS, FULL, MEMORY. The offer's names are
+ * borrowed until READY or ENDED. */
 TERN_NODISCARD tern_err tern_swarm_open_stream(struct tern_swarm *swarm, tern_time now,
                                                const struct tern_stream_request *request,
                                                struct tern_stream *stream);
+/* As tern_conn_ (conn/conn.h) and mux/mux.h have them; TERN_ERR_STALE when the stream has ended. */
 TERN_NODISCARD tern_err tern_swarm_write(struct tern_swarm *swarm, struct tern_stream stream,
                                          struct tern_view bytes, size_t *accepted);
 TERN_NODISCARD tern_err tern_swarm_write_slice(struct tern_swarm *swarm, struct tern_stream stream,
@@ -191,8 +288,18 @@ TERN_NODISCARD tern_err tern_swarm_close_write(struct tern_swarm *swarm, struct 
 void tern_swarm_reset(struct tern_swarm *swarm, struct tern_stream stream, uint32_t code);
 void tern_swarm_set_user(struct tern_swarm *swarm, struct tern_stream stream, uint64_t user);
 
+/* tern_swarm_set_background tells that this stream does not keep its connection in use: an idle
+ * connection with background streams alone is ended. For streams that live as long as the
+ * connection. */
+void tern_swarm_set_background(struct tern_swarm *swarm, struct tern_stream stream);
+
+/* tern_swarm_stream_peer is who is at the other end; 0: the stream has ended. */
+tern_peer tern_swarm_stream_peer(const struct tern_swarm *swarm, struct tern_stream stream);
+
 /* --- peers --- */
+/* tern_swarm_find_peer finds a connected peer; 0: there is no connection to it. */
 tern_peer tern_swarm_find_peer(const struct tern_swarm *swarm, const struct tern_peer_id *id);
+/* Both NULL for a stale handle; borrowed until PEER_DOWN. */
 const struct tern_peer_id *tern_swarm_peer_id(const struct tern_swarm *swarm, tern_peer peer);
 const struct tern_public_key *tern_swarm_peer_key(const struct tern_swarm *swarm, tern_peer peer);
 
@@ -214,28 +321,48 @@ struct tern_connection_info {
     uint64_t bytes_out;
 };
 tern_connection tern_swarm_connection_first(const struct tern_swarm *swarm, tern_peer peer);
-tern_connection tern_swarm_connection_next(const struct tern_swarm *swarm, tern_connection connection);
+tern_connection tern_swarm_connection_next(const struct tern_swarm *swarm,
+                                           tern_connection connection);
 bool tern_swarm_connection_info(const struct tern_swarm *swarm, tern_connection connection,
                                 struct tern_connection_info *info);
 
-/* tern_swarm_report counts a fault of a peer, traces it and weighs it; the swarm may disconnect and
- * refuse the peer for a while. */
+/* tern_swarm_report counts a fault of a peer, traces it and adds its weight to the peer's sum,
+ * which halves every 10 minutes. At 100 all its connections are ended and it is refused for 5
+ * minutes, twice as long each time, at most 4 hours. */
 void tern_swarm_report(struct tern_swarm *swarm, tern_time now, tern_peer peer, tern_fault fault);
+
+/* tern_swarm_faults_weight is the peer's sum of fault weights now, also of one that is not
+ * connected. */
+uint32_t tern_swarm_faults_weight(const struct tern_swarm *swarm, tern_time now,
+                                  const struct tern_peer_id *id);
+bool tern_swarm_banned(const struct tern_swarm *swarm, tern_time now,
+                       const struct tern_peer_id *id);
 
 /* tern_swarm_protect keeps a peer's connections from being ended as idle; counted. */
 void tern_swarm_protect(struct tern_swarm *swarm, tern_peer peer);
 void tern_swarm_unprotect(struct tern_swarm *swarm, tern_peer peer);
 
-/* What a peer said it supports (identify). Names are copied; bounded by TERN_SWARM_PROTOCOLS_MAX. */
+/* What a peer said it supports (identify). Names are copied; bounded by TERN_SWARM_PROTOCOLS_MAX.
+ */
 void tern_swarm_set_peer_protocols(struct tern_swarm *swarm, tern_peer peer,
                                    const struct tern_view *names, size_t count);
-bool tern_swarm_peer_supports(const struct tern_swarm *swarm, tern_peer peer, struct tern_view name);
+bool tern_swarm_peer_supports(const struct tern_swarm *swarm, tern_peer peer,
+                              struct tern_view name);
 
 /* --- the address book: peers we know addresses of, connected or not --- */
-enum tern_addr_source { TERN_ADDR_CONFIGURED, TERN_ADDR_SIGNED, TERN_ADDR_IDENTIFY, TERN_ADDR_HEARSAY };
+/* Whom an address comes from, most trusted first, and how long it is kept: by the operator (for
+ * good), a record that the peer signed (48 h), the peer itself (24 h), another peer (2 h). */
+enum tern_addr_source {
+    TERN_ADDR_CONFIGURED,
+    TERN_ADDR_SIGNED,
+    TERN_ADDR_IDENTIFY,
+    TERN_ADDR_HEARSAY
+};
 
-/* tern_swarm_add_address remembers an address of a peer until ttl passes (TERN_TIME_NEVER: for good).
- * Bounded per peer and in total: the least trusted, oldest entries make room. */
+/* tern_swarm_add_address remembers an address of a peer; known already, it is refreshed. A trailing
+ * /p2p with the peer's id is taken off; with another id the address is ignored, as is one that
+ * cannot be dialled (port 0, multicast …) and one of our own id. Bounded per peer and in total: the
+ * least trusted, oldest entries make room, never for less trusted ones. */
 void tern_swarm_add_address(struct tern_swarm *swarm, tern_time now, const struct tern_peer_id *id,
                             const struct tern_multiaddr *address, enum tern_addr_source source);
 
@@ -253,7 +380,8 @@ bool tern_swarm_book_find(const struct tern_swarm *swarm, const struct tern_peer
                           struct tern_book_entry *entry);
 
 /* Our own addresses: where we listen (with resolved ports) and what others see us at. */
-size_t tern_swarm_own_addresses(const struct tern_swarm *swarm, struct tern_multiaddr *out, size_t max);
+size_t tern_swarm_own_addresses(const struct tern_swarm *swarm, struct tern_multiaddr *out,
+                                size_t max);
 void tern_swarm_observed(struct tern_swarm *swarm, tern_time now, tern_connection connection,
                          const struct tern_multiaddr *observed);
 const struct tern_peer_id *tern_swarm_own_id(const struct tern_swarm *swarm);
@@ -268,10 +396,27 @@ struct tern_gate_rule {
     struct tern_endpoint ip;
     uint8_t prefix_bits;
 };
-TERN_NODISCARD tern_err tern_swarm_set_gate(struct tern_swarm *swarm, const struct tern_gate_rule *rules,
-                                            size_t count);
+/* tern_swarm_set_gate replaces the rules (copied). They are asked when a link is accepted (a rule
+ * that names a peer cannot deny yet), before an address is dialled, and when the peer is known.
+ * Connections that the new rules deny are ended. TERN_ERR_MEMORY: the old rules stay. */
+TERN_NODISCARD tern_err tern_swarm_set_gate(struct tern_swarm *swarm, tern_time now,
+                                            const struct tern_gate_rule *rules, size_t count);
 
 /* --- for services: work and storage through the swarm's machine --- */
+
+/* owner_kind of jobs and store requests. JOB_DONE and STORED inputs of another kind are not the
+ * swarm's: whoever stands above it takes them before. */
+enum tern_owner_kind {
+    TERN_OWNER_NONE,
+    TERN_OWNER_CONNECTION,
+    TERN_OWNER_SERVICE,
+    TERN_OWNER_SWARM,
+    TERN_OWNER_ABOVE, /* this and higher: free for the host and the node */
+};
+
+/* Each comes back to the service's job_done or stored; until then it is the swarm's and the
+ * world's. The swarm sets owner_kind and owner_slot; owner_generation and owner_tag are the
+ * service's own. */
 void tern_swarm_submit_job(struct tern_swarm *swarm, uint32_t service, struct tern_job *job);
 void tern_swarm_submit_store(struct tern_swarm *swarm, uint32_t service,
                              struct tern_store_request *request);
