@@ -111,7 +111,7 @@ struct tern_swarm_config {
     struct tern_random *random;
     struct tern_trace *trace;
     struct tern_metrics *metrics;
-    const struct tern_key_pair *identity;
+    const struct tern_private_key *identity;
     struct tern_swarm_limits limits;
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX];
     size_t secure_count;
@@ -385,7 +385,7 @@ size_t tern_swarm_own_addresses(const struct tern_swarm *swarm, struct tern_mult
 void tern_swarm_observed(struct tern_swarm *swarm, tern_time now, tern_connection connection,
                          const struct tern_multiaddr *observed);
 const struct tern_peer_id *tern_swarm_own_id(const struct tern_swarm *swarm);
-const struct tern_key_pair *tern_swarm_identity(const struct tern_swarm *swarm);
+const struct tern_private_key *tern_swarm_identity(const struct tern_swarm *swarm);
 
 /* --- gating: plain rules, first match wins, default allow --- */
 struct tern_gate_rule {
