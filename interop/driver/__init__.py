@@ -1,0 +1,1 @@
+"""The interop driver: peer processes, the cases they go through, and the report."""
