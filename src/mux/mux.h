@@ -1,15 +1,26 @@
 /*
- * The seam of stream muxers: what a connection needs of yamux, mplex or QUIC. Every muxer passes one
- * conformance suite (mux/mux_conformance.h).
+ * The seam of stream muxers: what a connection needs of yamux, mplex or QUIC. Every muxer passes
+ * one conformance suite (mux/mux_conformance.h).
  *
  * Streams are known by small ids of slot + generation that the muxer gives. Receiving: recv takes
  * plaintext; next says which stream has news; read views the oldest bytes of a stream and consume
- * returns their credit to the remote. Sending: write queues (bounded by the stream's send buffer and
- * the remote's credit), send pulls frames into the caller's buffer.
+ * returns their credit to the remote. Sending: write queues (bounded by the stream's send buffer),
+ * send pulls frames into the caller's buffer as far as the remote's credit goes.
  *
- *   IDLE ─open──► OPEN ─close_write─► HALF_LOCAL ─ remote FIN read ─► CLOSED
- *                  │  └─ remote FIN ─► HALF_REMOTE ─ close_write ──► CLOSED
- *                  └─ reset by either ─► CLOSED
+ *   IDLE ─open──► OPEN ─close_write─► HALF_LOCAL ─ remote FIN, all read ─► CLOSED
+ *                  │  └─ remote FIN ─► HALF_REMOTE ─ close_write, FIN sent ─► CLOSED
+ *                  └─ reset by either ─► gone (RESET event if it was not our own call)
+ *
+ * An id is said dead once: by RESET or CLOSED when the remote or the order of things ended it, or
+ * by the owner's own reset, after which no event of the stream comes any more. Until next has
+ * delivered RESET or CLOSED the id may still be used.
+ *
+ * The owner's loop: recv; drain next, one event at a time, serving each before the next is drawn;
+ * then, while there is room on the link and want_send, send. Arm a timer for deadline.
+ *
+ * After the first fatal error (recv's result, or error after tick) nothing is received or opened,
+ * writes fail with TERN_ERR_CLOSED, and send yields the farewell once. The owner then calls fini;
+ * streams that are left get no events of their own.
  */
 #ifndef TERN_MUX_MUX_H
 #define TERN_MUX_MUX_H
@@ -25,6 +36,12 @@
 typedef uint64_t tern_stream_id;
 #define TERN_STREAM_NONE 0
 
+/* The reset codes that muxers use by themselves (libp2p error codes). */
+enum tern_mux_code {
+    TERN_MUX_CODE_RESOURCE_LIMIT = 0x1002, /* a scope or the memory refused */
+    TERN_MUX_CODE_SHUTDOWN = 0x1007,       /* opened after our goaway */
+};
+
 /* Weighted classes: control frames go first; the others share what is left by weight. */
 enum tern_stream_class {
     TERN_STREAM_CONTROL,
@@ -36,14 +53,16 @@ enum tern_stream_class {
     TERN_STREAM_CLASS_COUNT
 };
 
+/* Of one stream, in this order: OPENED, READABLE, WRITABLE, then RESET or CLOSED. */
 enum tern_mux_event_kind {
     TERN_MUX_STREAM_OPENED, /* by the remote */
     TERN_MUX_READABLE,      /* new bytes or the end can be read; said again after more arrive */
-    TERN_MUX_WRITABLE,      /* a write that was short before can go on */
-    TERN_MUX_RESET,         /* by the remote; code, 0 if it gave none. The id dies with this event */
-    TERN_MUX_CLOSED,        /* both directions ended in good order and all was read. The id dies */
-    TERN_MUX_GOAWAY,        /* the remote opens and takes no more streams; code */
-    TERN_MUX_RTT,           /* rtt_ns: a round trip was measured */
+    TERN_MUX_WRITABLE,      /* a write that was short or AGAIN before can go on */
+    TERN_MUX_RESET,  /* by the remote (code, 0 if it gave none) or, with code RESOURCE_LIMIT, for
+                        want of memory here. What was not read is gone. The id dies */
+    TERN_MUX_CLOSED, /* both directions ended in good order and all was consumed. The id dies */
+    TERN_MUX_GOAWAY, /* the remote opens and takes no more streams; code. Said once */
+    TERN_MUX_RTT,    /* rtt_ns: a round trip was measured */
 };
 
 struct tern_mux_event {
@@ -56,41 +75,67 @@ struct tern_mux_event {
 struct tern_mux_ops {
     const char *protocol_id; /* such as "/yamux/1.0.0" */
 
-    /* recv takes plaintext; keeps bytes by reference on in.chunk or by copy (tern_slice_keep). It always
-     * takes all unless it fails; memory is bounded by the receive windows. The first error is final. */
+    /* recv takes plaintext; keeps bytes by reference on in.chunk or by copy (tern_slice_keep). It
+     * takes all unless it fails; memory is bounded by the receive windows. The first error is final
+     * and sticks: TERN_ERR_PROTOCOL, TERN_ERR_MALFORMED (fault says which), CLOSED. */
     tern_err (*recv)(void *self, tern_time now, struct tern_slice in);
     bool (*next)(void *self, struct tern_mux_event *event);
 
-    /* send fills out with frames, as many as fit and as there are; whole frames only. */
+    /* send appends frames to out, as many as fit and as there are; whole frames only. Room for one
+     * Noise frame (65,519 bytes) is best; under 64 bytes nothing may come. */
     void (*send)(void *self, tern_time now, struct tern_writer *out);
     bool (*want_send)(const void *self);
     tern_time (*deadline)(const void *self);
     void (*tick)(void *self, tern_time now);
 
-    /* open: TERN_ERR_SCOPE_STREAMS, TERN_ERR_FULL (too many unacknowledged), TERN_ERR_MEMORY, CLOSED
-     * (going away). Sends nothing by itself until there are bytes or flush is asked by close_write. */
+    /* open: TERN_ERR_SCOPE_STREAMS, SCOPE_MEMORY, FULL (too many streams, or too many that the
+     * remote has not acknowledged), MEMORY, CLOSED (going away, failed, or out of ids). Sends
+     * nothing by itself: the remote hears of the stream with the first bytes, with close_write, or
+     * after a write of no bytes. */
     tern_err (*open)(void *self, enum tern_stream_class class, tern_stream_id *stream);
 
-    /* write by copy: *accepted may be short (then WRITABLE follows). write_slice: by reference when the
-     * slice has a chunk (takes its own reference), all or nothing: TERN_ERR_AGAIN when the send buffer
-     * is full. Errors: STALE, CLOSED (write side closed), RESET. */
+    /* set_class moves a stream to another class, as when its protocol is agreed: an inbound stream
+     * begins in TERN_STREAM_BULK. A stale id is ignored. */
+    void (*set_class)(void *self, tern_stream_id stream, enum tern_stream_class class);
+
+    /* write by copy: *accepted may be short (then WRITABLE follows when half the buffer is free).
+     * Errors: STALE, CLOSED (write side closed, or failed), RESET; MEMORY and SCOPE_MEMORY when
+     * nothing could be taken for want of memory (no WRITABLE follows). */
     tern_err (*write)(void *self, tern_stream_id stream, struct tern_view bytes, size_t *accepted);
+
+    /* write_slice is write by reference, all or nothing: takes its own reference on slice.chunk (or
+     * copies, when the slice is small or has no chunk). TERN_ERR_AGAIN when the buffer has no room
+     * for all (WRITABLE follows); an empty buffer takes a slice of any size. */
     tern_err (*write_slice)(void *self, tern_stream_id stream, struct tern_slice slice);
 
-    /* read views the oldest unread bytes (one segment); TERN_ERR_AGAIN: none now; TERN_ERR_END: the
-     * remote has closed its side and all is read; RESET; STALE. Reading does not consume. */
+    /* read views the oldest unread bytes (one segment; chunk set, so they can be kept by
+     * reference), borrowed until the next call of consume, recv or reset. TERN_ERR_AGAIN: none now;
+     * TERN_ERR_END: the remote has closed its side and all is consumed; RESET; STALE. */
     tern_err (*read)(void *self, tern_stream_id stream, struct tern_slice *bytes);
+
+    /* consume drops the oldest size bytes, at most what is unread, perhaps over several segments.
+     */
     void (*consume)(void *self, tern_stream_id stream, size_t size);
 
+    /* close_write ends our direction behind what is queued. Idempotent. STALE, RESET. */
     tern_err (*close_write)(void *self, tern_stream_id stream);
-    /* reset ends both directions at once, frees what is buffered; the id dies. Idempotent on stale ids. */
+    /* reset ends both directions at once, frees what is buffered; the id dies. Idempotent on stale
+     * ids. */
     void (*reset)(void *self, tern_stream_id stream, uint32_t code);
 
-    /* goaway tells the remote that we are ending; streams go on until closed. */
+    /* goaway tells the remote that we are ending: it may open no more streams and we open none;
+     * those that are open go on until closed. The first code counts. go-libp2p drops all streams
+     * when it hears it, so it is the last thing to say. */
     void (*goaway)(void *self, uint32_t code);
-    size_t (*streams_count)(const void *self);
-    tern_fault (*fault)(const void *self);
-    void (*fini)(void *self);
+
+    /* unread and queued: bytes received and not consumed; bytes written and not sent. */
+    size_t (*unread)(const void *self, tern_stream_id stream);
+    size_t (*queued)(const void *self, tern_stream_id stream);
+
+    size_t (*streams_count)(const void *self); /* live ids */
+    tern_err (*error)(const void *self);       /* the first fatal error; TIMEOUT: a dead remote */
+    tern_fault (*fault)(const void *self);     /* its fault, if it was of the peer's making */
+    void (*fini)(void *self);                  /* frees everything */
 };
 
 struct tern_mux {
