@@ -23,7 +23,8 @@ struct tern_chunk {
 
 enum { TERN_CHUNK_CAPACITY_MAX = 1 << 30 };
 
-/* tern_chunk_new makes an empty chunk with room for capacity bytes and one reference; NULL: no memory. */
+/* tern_chunk_new makes an empty chunk with room for capacity bytes and one reference; NULL: no
+ * memory. */
 struct tern_chunk *tern_chunk_new(struct tern_mem *mem, size_t capacity);
 
 /* tern_chunk_copy makes a chunk that holds a copy of the view; NULL: no memory. */
@@ -44,16 +45,16 @@ static inline struct tern_view tern_chunk_view(const struct tern_chunk *chunk)
     return tern_view_of(chunk->data, chunk->size);
 }
 
-/* A slice is a part of a chunk. It owns one reference when it is stored; the comment of whoever stores
- * it says so. A slice with chunk NULL borrows its bytes. */
+/* A slice is a part of a chunk. It owns one reference when it is stored; the comment of whoever
+ * stores it says so. A slice with chunk NULL borrows its bytes. */
 struct tern_slice {
     struct tern_chunk *chunk;
     struct tern_view view;
 };
 
-/* tern_slice_keep returns an owned slice of the same bytes. Bytes that are at least a quarter of their
- * chunk are kept by reference; smaller ones are copied, so that a few bytes never pin a large chunk.
- * *ok is false when there is no memory. */
+/* tern_slice_keep returns an owned slice of the same bytes. Bytes that are at least a quarter of
+ * their chunk are kept by reference; smaller ones are copied, so that a few bytes never pin a large
+ * chunk. *ok is false when there is no memory. */
 struct tern_slice tern_slice_keep(struct tern_mem *mem, struct tern_slice slice, bool *ok);
 
 static inline void tern_slice_release(struct tern_slice *slice)

@@ -1,6 +1,7 @@
 /*
- * One table of errors (errors.def) for the whole project. A function that can fail returns tern_err;
- * TERN_OK is 0. The compiler warns when the result is dropped (mark the function TERN_NODISCARD).
+ * One table of errors (errors.def) for the whole project. A function that can fail returns
+ * tern_err; TERN_OK is 0. The compiler warns when the result is dropped (mark the function
+ * TERN_NODISCARD).
  */
 #ifndef TERN_BASE_ERROR_H
 #define TERN_BASE_ERROR_H

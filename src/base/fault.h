@@ -1,6 +1,7 @@
 /*
- * Named faults: each rejection of a peer's input has one (faults.def). A core reports the first fault
- * beside its error; the swarm counts it in the metrics, traces it and weighs it in the peer's score.
+ * Named faults: each rejection of a peer's input has one (faults.def). A core reports the first
+ * fault beside its error; the swarm counts it in the metrics, traces it and weighs it in the peer's
+ * score.
  */
 #ifndef TERN_BASE_FAULT_H
 #define TERN_BASE_FAULT_H

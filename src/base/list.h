@@ -1,6 +1,7 @@
 /*
- * Intrusive doubly linked list. The node lives in the element; an element is in at most one list per
- * node. A node that is in no list points to itself (after init or remove), so remove is idempotent.
+ * Intrusive doubly linked list. The node lives in the element; an element is in at most one list
+ * per node. A node that is in no list points to itself (after init or remove), so remove is
+ * idempotent.
  */
 #ifndef TERN_BASE_LIST_H
 #define TERN_BASE_LIST_H
@@ -71,7 +72,8 @@ static inline struct tern_list *tern_list_pop_front(struct tern_list *head)
 
 #define TERN_LIST_ENTRY(node, type, member) TERN_CONTAINER_OF(node, type, member)
 
-/* The element must not be removed inside the loop; the SAFE form allows removing the current one. */
+/* The element must not be removed inside the loop; the SAFE form allows removing the current one.
+ */
 #define TERN_LIST_FOREACH(node, head)                                                              \
     for (struct tern_list *node = (head)->next; node != (head); node = node->next)
 #define TERN_LIST_FOREACH_SAFE(node, tmp, head)                                                    \

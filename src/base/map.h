@@ -1,11 +1,11 @@
 /*
- * Hash map from byte-string keys to pointers, intrusive: the entry lives in the element. Open hashing
- * with SipHash-2-4 under a random key, so a peer cannot choose collisions. Iteration follows insertion
- * order, never buckets, so it is the same in every run.
+ * Hash map from byte-string keys to pointers, intrusive: the entry lives in the element. Open
+ * hashing with SipHash-2-4 under a random key, so a peer cannot choose collisions. Iteration
+ * follows insertion order, never buckets, so it is the same in every run.
  *
  *     struct peer { struct tern_map_entry entry; uint8_t id[42]; … };
- *     tern_map_insert(&map, &peer->entry, tern_view_of(peer->id, n));   (the key's bytes must outlive it)
- *     struct tern_map_entry *e = tern_map_find(&map, key);
+ *     tern_map_insert(&map, &peer->entry, tern_view_of(peer->id, n));   (the key's bytes must
+ * outlive it) struct tern_map_entry *e = tern_map_find(&map, key);
  */
 #ifndef TERN_BASE_MAP_H
 #define TERN_BASE_MAP_H
@@ -55,7 +55,8 @@ static inline size_t tern_map_count(const struct tern_map *map)
 
 /* tern_map_first is the oldest entry, or NULL; tern_map_next the one after it, or NULL. */
 struct tern_map_entry *tern_map_first(const struct tern_map *map);
-struct tern_map_entry *tern_map_next(const struct tern_map *map, const struct tern_map_entry *entry);
+struct tern_map_entry *tern_map_next(const struct tern_map *map,
+                                     const struct tern_map_entry *entry);
 
 #define TERN_MAP_FOREACH(entry, map)                                                               \
     for (struct tern_map_entry *entry = tern_map_first(map); entry != NULL;                        \

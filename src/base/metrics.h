@@ -1,6 +1,6 @@
 /*
- * Metrics: one table (metrics.def), one array of numbers a node. The exporter renders the table; faults
- * have a counter each besides.
+ * Metrics: one table (metrics.def), one array of numbers a node. The exporter renders the table;
+ * faults have a counter each besides.
  */
 #ifndef TERN_BASE_METRICS_H
 #define TERN_BASE_METRICS_H

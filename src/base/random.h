@@ -1,7 +1,7 @@
 /*
- * The injected random source: a ChaCha20 key stream from a 32-byte seed. Seeded by the operating system
- * in the real world and by the run's seed in the simulated one; fit for keys and nonces in the former.
- * Forward secure at refill: each refill replaces the key.
+ * The injected random source: a ChaCha20 key stream from a 32-byte seed. Seeded by the operating
+ * system in the real world and by the run's seed in the simulated one; fit for keys and nonces in
+ * the former. Forward secure at refill: each refill replaces the key.
  */
 #ifndef TERN_BASE_RANDOM_H
 #define TERN_BASE_RANDOM_H

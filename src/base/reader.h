@@ -29,7 +29,7 @@ static inline size_t tern_reader_left(const struct tern_reader *r)
 /* tern_reader_rest views what is left, without reading it. */
 static inline struct tern_view tern_reader_rest(const struct tern_reader *r)
 {
-    return tern_view_of(r->data + r->offset, r->size - r->offset);
+    return tern_view_part(tern_view_of(r->data, r->size), r->offset, r->size - r->offset);
 }
 
 /* All reads below return false and set r->err to TERN_ERR_TRUNCATED when too few bytes are left. */
@@ -48,8 +48,9 @@ bool tern_reader_copy(struct tern_reader *r, void *out, size_t size);
 
 bool tern_reader_skip(struct tern_reader *r, size_t size);
 
-/* tern_reader_uvarint reads an unsigned varint of at most nine bytes (multiformats/unsigned-varint).
- * Sets r->err to TRUNCATED, NOT_MINIMAL, or MALFORMED (longer than nine bytes). */
+/* tern_reader_uvarint reads an unsigned varint of at most nine bytes
+ * (multiformats/unsigned-varint). Sets r->err to TRUNCATED, NOT_MINIMAL, or MALFORMED (longer than
+ * nine bytes). */
 bool tern_reader_uvarint(struct tern_reader *r, uint64_t *value);
 
 /* tern_reader_fail records err, unless a failure is recorded already; returns false. */

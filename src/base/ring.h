@@ -1,7 +1,7 @@
 /*
- * A bounded queue of equal-sized plain-data elements, first in first out. It allocates once, up to a
- * maximum, growing by doubling from small; push fails when full, which is back-pressure and not an
- * accident.
+ * A bounded queue of equal-sized plain-data elements, first in first out. It allocates once, up to
+ * a maximum, growing by doubling from small; push fails when full, which is back-pressure and not
+ * an accident.
  */
 #ifndef TERN_BASE_RING_H
 #define TERN_BASE_RING_H
@@ -31,7 +31,8 @@ TERN_NODISCARD tern_err tern_ring_push(struct tern_ring *ring, const void *eleme
 /* tern_ring_pop copies the oldest element out; false when empty. */
 bool tern_ring_pop(struct tern_ring *ring, void *element);
 
-/* tern_ring_at points at the i-th oldest, NULL when there is none. Valid until the next push or pop. */
+/* tern_ring_at points at the i-th oldest, NULL when there is none. Valid until the next push or
+ * pop. */
 void *tern_ring_at(const struct tern_ring *ring, size_t i);
 
 static inline size_t tern_ring_count(const struct tern_ring *ring)

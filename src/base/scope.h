@@ -1,7 +1,8 @@
 /*
- * Resource scopes: every byte, stream, connection and file descriptor is charged to a scope and to all
- * its parents (system > protocol > peer > connection > stream). A reservation that any of them refuses
- * changes nothing. The scope that refused is named, so the message can say which limit and how full.
+ * Resource scopes: every byte, stream, connection and file descriptor is charged to a scope and to
+ * all its parents (system > protocol > peer > connection > stream). A reservation that any of them
+ * refuses changes nothing. The scope that refused is named, so the message can say which limit and
+ * how full.
  */
 #ifndef TERN_BASE_SCOPE_H
 #define TERN_BASE_SCOPE_H
@@ -38,8 +39,8 @@ void tern_scope_init(struct tern_scope *scope, const char *name, struct tern_sco
                      const struct tern_scope_limits *limits);
 
 /* tern_scope_reserve charges amount here and in every parent, or nowhere.
- * TERN_ERR_SCOPE_MEMORY / _STREAMS / _CONNECTIONS / _FDS; *refused_by (may be NULL) is then the scope
- * whose limit it was. */
+ * TERN_ERR_SCOPE_MEMORY / _STREAMS / _CONNECTIONS / _FDS; *refused_by (may be NULL) is then the
+ * scope whose limit it was. */
 TERN_NODISCARD tern_err tern_scope_reserve(struct tern_scope *scope, enum tern_resource resource,
                                            uint64_t amount, const struct tern_scope **refused_by);
 

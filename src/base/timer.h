@@ -1,6 +1,6 @@
 /*
- * Timer queue: a binary heap ordered by (deadline, sequence), so equal deadlines fire in the order in
- * which they were set, in every run. Each object owns one timer and re-arms it lazily.
+ * Timer queue: a 4-ary heap ordered by (deadline, sequence), so equal deadlines fire in the order
+ * in which they were set, in every run. Each object owns one timer and re-arms it lazily.
  */
 #ifndef TERN_BASE_TIMER_H
 #define TERN_BASE_TIMER_H
@@ -15,9 +15,15 @@ struct tern_timer {
     size_t heap_index; /* SIZE_MAX when not queued */
 };
 
+/* The deadline stands beside the pointer, so that sifting seldom touches the timers themselves. */
+struct tern_timer_slot {
+    tern_time deadline;
+    struct tern_timer *timer;
+};
+
 struct tern_timer_queue {
     struct tern_mem *mem;
-    struct tern_timer **heap;
+    struct tern_timer_slot *heap;
     size_t count;
     size_t capacity;
     uint64_t sequence_next;
@@ -41,7 +47,8 @@ TERN_NODISCARD tern_err tern_timer_set(struct tern_timer_queue *queue, struct te
 /* tern_timer_cancel disarms; idempotent. Must be called before the timer's owner is freed. */
 void tern_timer_cancel(struct tern_timer_queue *queue, struct tern_timer *timer);
 
-/* tern_timer_pop disarms and returns the first timer whose deadline is at or before now, or NULL. */
+/* tern_timer_pop disarms and returns the first timer whose deadline is at or before now, or NULL.
+ */
 struct tern_timer *tern_timer_pop(struct tern_timer_queue *queue, tern_time now);
 
 /* tern_timer_next is the earliest deadline, or TERN_TIME_NEVER. */

@@ -1,6 +1,6 @@
 /*
- * Structured trace: events from one table (trace.def) with up to three numbers. Renderings (text, JSON,
- * the simulator's hash) are made by the sink. With no sink a trace point costs one branch.
+ * Structured trace: events from one table (trace.def) with up to three numbers. Renderings (text,
+ * JSON, the simulator's hash) are made by the sink. With no sink a trace point costs one branch.
  */
 #ifndef TERN_BASE_TRACE_H
 #define TERN_BASE_TRACE_H

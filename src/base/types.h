@@ -11,10 +11,12 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Nanoseconds on a clock that never goes back; its zero means nothing. Always handed in, never read. */
+/* Nanoseconds on a clock that never goes back; its zero means nothing. Always handed in, never
+ * read. */
 typedef uint64_t tern_time;
 
-/* Nanoseconds since 1970-01-01 UTC, for what is signed or expires. A separate input: it may jump. */
+/* Nanoseconds since 1970-01-01 UTC, for what is signed or expires. A separate input: it may jump.
+ */
 typedef uint64_t tern_wall_time;
 
 /* "No deadline": later than every time. */
@@ -43,7 +45,7 @@ struct tern_span {
 #define TERN_UNLIKELY(x)       __builtin_expect(!!(x), 0)
 #define TERN_COUNT_OF(array)   (sizeof(array) / sizeof((array)[0]))
 #define TERN_CONTAINER_OF(ptr, type, member)                                                       \
-    ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
+    ((type *)(void *)((char *)(ptr) - offsetof(type, member)))
 
 static inline size_t tern_min_size(size_t a, size_t b)
 {
@@ -60,8 +62,8 @@ static inline tern_time tern_time_min(tern_time a, tern_time b)
     return a < b ? a : b;
 }
 
-/* tern_time_add adds without wrapping: the sum of a remote's claim and now is at most NEVER - 1, and
- * NEVER stays NEVER. */
+/* tern_time_add adds without wrapping: the sum of a remote's claim and now is at most NEVER - 1,
+ * and NEVER stays NEVER. */
 static inline tern_time tern_time_add(tern_time t, tern_time delta)
 {
     if (t == TERN_TIME_NEVER)
@@ -84,6 +86,19 @@ static inline struct tern_view tern_view_of(const void *data, size_t size)
 static inline struct tern_view tern_view_str(const char *text)
 {
     return tern_view_of(text, strlen(text));
+}
+
+/* tern_view_part is size bytes from offset on; both must lie within the view. */
+static inline struct tern_view tern_view_part(struct tern_view view, size_t offset, size_t size)
+{
+    return tern_view_of(view.data == NULL ? NULL : view.data + offset, size);
+}
+
+/* tern_copy is memcpy that allows NULL when size is 0. */
+static inline void tern_copy(void *to, const void *from, size_t size)
+{
+    if (size > 0)
+        memcpy(to, from, size);
 }
 
 static inline bool tern_view_equal(struct tern_view a, struct tern_view b)

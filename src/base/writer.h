@@ -1,6 +1,6 @@
 /*
- * One writer for all building. It fills a caller's buffer and never grows it. Overflow sticks: later
- * writes do nothing, and tern_writer_ok is false at the end.
+ * One writer for all building. It fills a caller's buffer and never grows it. Overflow sticks:
+ * later writes do nothing, and tern_writer_ok is false at the end.
  */
 #ifndef TERN_BASE_WRITER_H
 #define TERN_BASE_WRITER_H
@@ -51,8 +51,8 @@ void tern_writer_decimal(struct tern_writer *w, uint64_t value);
 /* tern_writer_hex writes bytes as lower-case hexadecimal text. */
 void tern_writer_hex(struct tern_writer *w, struct tern_view bytes);
 
-/* tern_writer_reserve takes size bytes and returns where they are, for filling in place (or later, as
- * with a length field); NULL on overflow. */
+/* tern_writer_reserve takes size bytes and returns where they are, for filling in place (or later,
+ * as with a length field); NULL on overflow. */
 uint8_t *tern_writer_reserve(struct tern_writer *w, size_t size);
 
 /* tern_writer_terminate makes the text a C string: a zero byte behind it that size does not count.
