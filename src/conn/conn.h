@@ -53,7 +53,7 @@ struct tern_conn_config {
     struct tern_metrics *metrics;
     struct tern_aead_engine *aead;
     const struct tern_noise_identity *noise;
-    const struct tern_key_pair *identity;
+    const struct tern_private_key *identity;
     const struct tern_protocol_table *protocols;
     struct tern_scope *windows; /* the global budget that stream windows grow under */
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX]; /* in order of preference */
