@@ -150,15 +150,20 @@ void tern_gossip_free(struct tern_gossip *g)
 
 /* --- outs --- */
 
-/* A full queue loses the out: what matters comes again by the heartbeat, and a chunk is given back. */
+/* A full queue loses the out: what matters comes again by the heartbeat. What the out owned is given
+ * back; a message that nobody will be told of goes. */
 void gossip_queue(struct tern_gossip *g, const struct gossip_queued *out)
 {
     if (tern_ring_push(&g->outs, out) == TERN_OK)
         return;
-    if (out->kind == QUEUED_SEND)
-        tern_chunk_unref(out->chunk);
     if (g->metrics != NULL)
         tern_metric_add(g->metrics, TERN_METRIC_GOSSIP_OUTS_DROPPED, 1);
+    if (out->kind == QUEUED_SEND)
+        tern_chunk_unref(out->chunk);
+    else if (out->kind == QUEUED_JOB)
+        out->batch->away = false; /* it is sent with the next flush */
+    else if (out->kind == QUEUED_FORWARD || (out->kind == QUEUED_DELIVER && out->topic->validate))
+        gossip_message_release(g, out->message);
 }
 
 void gossip_fault(struct tern_gossip *g, uint32_t peer, tern_fault fault)
@@ -194,12 +199,11 @@ static bool gossip_out_forward(struct tern_gossip *g, const struct gossip_queued
     return out->peers_count > 0;
 }
 
-static void gossip_out_deliver(struct tern_gossip *g, const struct gossip_queued *queued,
-                               struct tern_gossip_out *out)
+static void gossip_out_deliver(const struct gossip_queued *queued, struct tern_gossip_out *out)
 {
     struct gossip_message *message = queued->message;
-    (void)g;
     out->kind = TERN_GOSSIP_DELIVER;
+    out->chunk = message->chunk;
     out->peer = message->source;
     out->message = (struct tern_gossip_delivery){.topic = gossip_topic_name(message->topic),
                                                  .data = message->data,
@@ -221,7 +225,7 @@ static bool gossip_out(struct tern_gossip *g, const struct gossip_queued *queued
     case QUEUED_FORWARD:
         return gossip_out_forward(g, queued, out);
     case QUEUED_DELIVER:
-        gossip_out_deliver(g, queued, out);
+        gossip_out_deliver(queued, out);
         return true;
     case QUEUED_JOB:
         out->kind = TERN_GOSSIP_JOB;

@@ -85,7 +85,7 @@ enum tern_gossip_verdict {
 
 enum tern_gossip_out_kind {
     TERN_GOSSIP_SEND,         /* chunk: a whole length-delimited RPC, to each of peers */
-    TERN_GOSSIP_DELIVER,      /* message, handle (0 when no verdict is wanted) */
+    TERN_GOSSIP_DELIVER,      /* message, inside chunk; handle (0 when no verdict is wanted) */
     TERN_GOSSIP_JOB,          /* run job, then tern_gossip_job_done */
     TERN_GOSSIP_FAULT,        /* peer, fault */
     TERN_GOSSIP_SUBSCRIBED,   /* peer, topic */
