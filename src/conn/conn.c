@@ -69,14 +69,14 @@ static tern_err conn_make_secure(struct tern_conn *conn, enum tern_secure_kind k
 
 static tern_err conn_make_mux(struct tern_conn *conn, tern_time now)
 {
-    struct tern_yamux_options options;
-    tern_yamux_options_defaults(&options);
-    options.initiator = conn->role == TERN_ROLE_INITIATOR;
-    options.mem = conn->mem;
-    options.scope = conn->scope;
-    options.windows = conn->config->windows;
-    options.ping_interval_ns = conn->config->ping_interval_ns;
-    options.ping_timeout_ns = conn->config->ping_timeout_ns;
+    struct tern_yamux_options options = {.initiator = conn->role == TERN_ROLE_INITIATOR,
+                                         .mem = conn->mem,
+                                         .scope = conn->scope,
+                                         .windows = conn->config->windows,
+                                         .metrics = conn->config->metrics,
+                                         .hash_seed = tern_random_u64(conn->config->random),
+                                         .ping_interval_ns = conn->config->ping_interval_ns,
+                                         .ping_timeout_ns = conn->config->ping_timeout_ns};
     return tern_yamux_new(&options, now, &conn->mux);
 }
 
@@ -597,6 +597,9 @@ void tern_conn_tick(struct tern_conn *conn, tern_time now)
     if (conn->mux.ops == NULL || now < conn->mux.ops->deadline(conn->mux.self))
         return;
     conn->mux.ops->tick(conn->mux.self, now);
+    tern_err err = conn->mux.ops->error(conn->mux.self);
+    if (err != TERN_OK)
+        conn_fail(conn, err, conn->mux.ops->fault(conn->mux.self));
 }
 
 void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code)

@@ -118,6 +118,7 @@ static tern_err streams_listen(struct tern_conn *conn, struct conn_stream *strea
         if (!tern_view_equal(table->protocols[i].name, name))
             continue;
         stream->protocol = &table->protocols[i];
+        conn->mux.ops->set_class(conn->mux.self, stream->id, stream->protocol->class);
         tern_multistream_listener_accept(&stream->listener);
         return TERN_OK;
     }
