@@ -42,4 +42,11 @@ enum tern_err_class tern_err_class(tern_err err);
             return tern_try_err_;                                                                  \
     } while (0)
 
+/* TERN_IGNORE drops an error on purpose; a comment beside it says why that is right. */
+#define TERN_IGNORE(expression)                                                                    \
+    do {                                                                                           \
+        tern_err tern_ignored_ = (expression);                                                     \
+        (void)tern_ignored_;                                                                       \
+    } while (0)
+
 #endif

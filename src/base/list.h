@@ -70,6 +70,18 @@ static inline struct tern_list *tern_list_pop_front(struct tern_list *head)
     return node;
 }
 
+/* tern_list_take_all moves all of a list, in order, behind another's; from is empty afterwards. */
+static inline void tern_list_take_all(struct tern_list *to, struct tern_list *from)
+{
+    if (tern_list_empty(from))
+        return;
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    tern_list_init(from);
+}
+
 #define TERN_LIST_ENTRY(node, type, member) TERN_CONTAINER_OF(node, type, member)
 
 /* The element must not be removed inside the loop; the SAFE form allows removing the current one.

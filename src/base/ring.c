@@ -49,6 +49,13 @@ static tern_err ring_grow(struct tern_ring *ring)
     return TERN_OK;
 }
 
+tern_err tern_ring_reserve(struct tern_ring *ring)
+{
+    while (ring->capacity < ring->capacity_max)
+        TERN_TRY(ring_grow(ring));
+    return TERN_OK;
+}
+
 tern_err tern_ring_push(struct tern_ring *ring, const void *element)
 {
     if (ring->count == ring->capacity)

@@ -25,6 +25,10 @@ void tern_ring_init(struct tern_ring *ring, struct tern_mem *mem, size_t element
                     size_t capacity_max);
 void tern_ring_fini(struct tern_ring *ring);
 
+/* tern_ring_reserve takes all the memory at once, so that push can only fail with FULL.
+ * TERN_ERR_MEMORY. */
+TERN_NODISCARD tern_err tern_ring_reserve(struct tern_ring *ring);
+
 /* tern_ring_push copies the element in. TERN_ERR_FULL at capacity_max, TERN_ERR_MEMORY. */
 TERN_NODISCARD tern_err tern_ring_push(struct tern_ring *ring, const void *element);
 

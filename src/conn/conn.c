@@ -401,8 +401,6 @@ tern_err tern_conn_recv(struct tern_conn *conn, tern_time now, struct tern_slice
     TERN_DCHECK(!conn->freed);
     *used = 0;
     conn->now = now;
-    if (!conn_secured(conn))
-        conn->handshake_quiet = false;
     while (*used < in.view.size) {
         struct tern_slice rest = in;
         size_t took = 0;
@@ -431,18 +429,14 @@ void tern_conn_job_done(struct tern_conn *conn, tern_time now, struct tern_job *
     TERN_CHECK(conn->job_out);
     conn->now = now;
     conn->job_out = false;
-    conn->handshake_quiet = false;
-    conn->secure.ops->job_done(conn->secure.self, now, job);
+    tern_err err = conn->secure.ops->job_done(conn->secure.self, now, job);
     if (conn->freed) {
         conn_release(conn);
         return;
     }
     conn_drain_secure(conn, now);
-    tern_fault fault = conn->secure.ops->fault(conn->secure.self);
-    size_t used = 0;
-    tern_err err = conn->secure.ops->recv(conn->secure.self, now, (struct tern_slice){0}, &used);
     if (err != TERN_OK)
-        conn_fail(conn, err, fault);
+        conn_fail(conn, err, conn->secure.ops->fault(conn->secure.self));
 }
 
 void tern_conn_link_end(struct tern_conn *conn, tern_time now)
@@ -492,16 +486,13 @@ void tern_conn_send(struct tern_conn *conn, tern_time now, struct tern_writer *o
     conn->now = now;
     if (conn->freed || tern_writer_left(out) < CONN_SEND_ROOM_MIN)
         return;
-    size_t before = out->size;
     conn_select_send(conn, &conn->select_secure, out);
-    if (conn_may_handshake(conn)) {
-        if (!conn_secured(conn) || !conn->handshake_quiet)
-            conn->secure.ops->control(conn->secure.self, now, out);
-        if (conn_secured(conn))
-            conn_send_sealed(conn, now, out);
-    }
-    if (out->size == before)
-        conn->handshake_quiet = true;
+    if (!conn_may_handshake(conn))
+        return;
+    if (conn->secure.ops->control_pending(conn->secure.self))
+        conn->secure.ops->control(conn->secure.self, now, out);
+    if (conn_secured(conn))
+        conn_send_sealed(conn, now, out);
 }
 
 bool tern_conn_want_send(const struct tern_conn *conn)
@@ -512,8 +503,8 @@ bool tern_conn_want_send(const struct tern_conn *conn)
         return true;
     if (!conn_may_handshake(conn))
         return false;
-    /* A channel has handshake bytes only after it was given some or made: ask until it is quiet. */
-    if (!conn->handshake_quiet || conn_select_want_send(conn, conn->select_mux))
+    if (conn->secure.ops->control_pending(conn->secure.self) ||
+        conn_select_want_send(conn, conn->select_mux))
         return true;
     return conn->mux.ops != NULL && conn->mux.ops->want_send(conn->mux.self);
 }

@@ -57,7 +57,6 @@ struct tern_conn {
     bool established;   /* ESTABLISHED was said, or waits in pending */
     bool job_out;       /* the secure channel's job is with the owner */
     bool freed;         /* free when the job comes back */
-    bool handshake_quiet; /* the secure channel had nothing to say when asked last */
     tern_err err;
     tern_fault fault;
     tern_time now;      /* of the newest call */

@@ -75,8 +75,7 @@ static void streams_free(struct tern_conn *conn, struct conn_stream *stream)
 void conn_streams_fini(struct tern_conn *conn)
 {
     while (!tern_list_empty(&conn->negotiating))
-        streams_free(conn, TERN_LIST_ENTRY(tern_list_front(&conn->negotiating), struct conn_stream,
-                                           link));
+        streams_free(conn, TERN_LIST_ENTRY(conn->negotiating.next, struct conn_stream, link));
     tern_mem_free(conn->mem, conn->by_slot, conn->by_slot_capacity * sizeof *conn->by_slot);
     conn->by_slot = NULL;
     conn->by_slot_capacity = 0;
@@ -291,10 +290,12 @@ tern_time conn_streams_deadline(const struct tern_conn *conn)
 /* Ends at most as many as fit the pending events; the rest stay due. */
 void conn_streams_tick(struct tern_conn *conn, tern_time now)
 {
-    while (conn->pending_count < CONN_PENDING_MAX && conn_streams_deadline(conn) <= now) {
+    while (conn->pending_count < CONN_PENDING_MAX && !tern_list_empty(&conn->negotiating)) {
         struct tern_conn_event event;
         struct conn_stream *stream =
-            TERN_LIST_ENTRY(tern_list_front(&conn->negotiating), struct conn_stream, link);
+            TERN_LIST_ENTRY(conn->negotiating.next, struct conn_stream, link);
+        if (stream->deadline > now)
+            return;
         conn->mux.ops->reset(conn->mux.self, stream->id, CONN_STREAM_CODE_TIMEOUT);
         if (!stream->outbound && conn->config->metrics != NULL)
             tern_metrics_fault(conn->config->metrics, TERN_FAULT_CONN_NEGOTIATE_TIMEOUT);

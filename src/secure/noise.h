@@ -87,7 +87,7 @@ struct tern_noise_identity {
  * signature). TERN_ERR_MEMORY; what signing returns. Nothing to fini on error. */
 TERN_NODISCARD tern_err tern_noise_identity_init(struct tern_noise_identity *identity,
                                                  struct tern_mem *mem, struct tern_random *random,
-                                                 const struct tern_key_pair *host_key);
+                                                 const struct tern_private_key *host_key);
 
 /* tern_noise_identity_fini wipes and frees. No channel may be left. */
 void tern_noise_identity_fini(struct tern_noise_identity *identity);

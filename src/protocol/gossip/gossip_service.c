@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/ring.h"
+#include "wire/protobuf.h"
 
 enum {
     SERVICE_PEERS_MAX = 1024,
@@ -316,7 +317,7 @@ static void service_readable(struct tern_gossip_service *s, tern_time now, struc
     }
     /* The remote's end of its side: our answer is to end ours. */
     if (peer->used && peer->in_open && tern_swarm_read(s->swarm, in, &bytes) == TERN_ERR_END)
-        (void)tern_swarm_close_write(s->swarm, in);
+        TERN_IGNORE(tern_swarm_close_write(s->swarm, in)); /* it may have ended already */
 }
 
 /* --- peers and their streams --- */

@@ -1,6 +1,7 @@
 #include "protocol/identify/identify.h"
 
 #include "base/check.h"
+#include "base/reader.h"
 #include "base/ring.h"
 #include "crypto/envelope.h"
 #include "protocol/frame.h"
@@ -320,7 +321,7 @@ static void identify_finish(struct tern_identify *identify, tern_time now,
     identify_push_event(identify, peer, err);
     identify_stop_reading(identify, peer);
     if (err == TERN_OK)
-        (void)tern_swarm_close_write(identify->swarm, stream);
+        TERN_IGNORE(tern_swarm_close_write(identify->swarm, stream)); /* it may have ended already */
     else
         tern_swarm_reset(identify->swarm, stream, TERN_STREAM_CODE_NONE);
 }

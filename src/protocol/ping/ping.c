@@ -43,7 +43,7 @@ static void ping_echo(struct tern_ping *ping, struct tern_stream stream)
             return;
     }
     if (err == TERN_ERR_END)
-        (void)tern_swarm_close_write(ping->swarm, stream);
+        TERN_IGNORE(tern_swarm_close_write(ping->swarm, stream)); /* it may have ended already */
 }
 
 /* --- asking --- */

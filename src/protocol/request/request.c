@@ -162,7 +162,7 @@ tern_err tern_request_send(struct tern_requests *r, tern_time now,
         exchange_free(r, x);
         return err;
     }
-    (void)exchange_flush(r, x);
+    TERN_IGNORE(exchange_flush(r, x)); /* AGAIN: WRITABLE follows; anything else: ENDED does */
     return TERN_OK;
 }
 
@@ -312,7 +312,7 @@ static void requests_stream_event(struct tern_requests *r, tern_time now,
         return;
     }
     if (event->kind == TERN_SWARM_STREAM_WRITABLE)
-        (void)exchange_flush(r, x);
+        TERN_IGNORE(exchange_flush(r, x)); /* AGAIN: WRITABLE follows; anything else: ENDED does */
     if (event->kind != TERN_SWARM_STREAM_READABLE)
         return;
     if (x->state == EXCHANGE_ASKING)

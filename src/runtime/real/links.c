@@ -293,8 +293,7 @@ bool loop_transmit_ready(struct tern_loop *loop)
 {
     struct tern_list turn;
     tern_list_init(&turn);
-    while (!tern_list_empty(&loop->ready))
-        tern_list_push_back(&turn, tern_list_pop_front(&loop->ready));
+    tern_list_take_all(&turn, &loop->ready);
     for (struct tern_list *node = tern_list_pop_front(&turn); node != NULL;
          node = tern_list_pop_front(&turn)) {
         struct loop_link *link = TERN_LIST_ENTRY(node, struct loop_link, ready);

@@ -178,8 +178,7 @@ static void loop_run_calls(struct tern_loop *loop)
     struct tern_list calls;
     tern_list_init(&calls);
     uv_mutex_lock(&loop->calls_mutex);
-    while (!tern_list_empty(&loop->calls))
-        tern_list_push_back(&calls, tern_list_pop_front(&loop->calls));
+    tern_list_take_all(&calls, &loop->calls);
     uv_mutex_unlock(&loop->calls_mutex);
     for (struct tern_list *node = tern_list_pop_front(&calls); node != NULL;
          node = tern_list_pop_front(&calls)) {

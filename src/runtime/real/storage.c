@@ -80,8 +80,7 @@ void loop_storage_collect(struct tern_loop *loop)
         return;
     tern_list_init(&done);
     uv_mutex_lock(&storage->mutex);
-    while (!tern_list_empty(&storage->done))
-        tern_list_push_back(&done, tern_list_pop_front(&storage->done));
+    tern_list_take_all(&done, &storage->done);
     uv_mutex_unlock(&storage->mutex);
     for (struct tern_list *node = tern_list_pop_front(&done); node != NULL;
          node = tern_list_pop_front(&done)) {
