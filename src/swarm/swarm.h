@@ -376,6 +376,10 @@ struct tern_book_entry {
 size_t tern_swarm_book_count(const struct tern_swarm *swarm);
 /* tern_swarm_book_at copies the i-th known peer out; false past the end. Order of arrival. */
 bool tern_swarm_book_at(const struct tern_swarm *swarm, size_t i, struct tern_book_entry *entry);
+/* tern_swarm_book_next copies the peer after this one (NULL: the first); false at the end, or when
+ * that peer is not in the book any more. For walking through all. */
+bool tern_swarm_book_next(const struct tern_swarm *swarm, const struct tern_peer_id *after,
+                          struct tern_book_entry *entry);
 bool tern_swarm_book_find(const struct tern_swarm *swarm, const struct tern_peer_id *id,
                           struct tern_book_entry *entry);
 

@@ -1,0 +1,163 @@
+/* What becomes of a connection's events, inside dispatch. */
+#include "swarm/private.h"
+
+/* A connection with a great many events gives way to the others after this many. */
+enum { CONN_EVENTS_BURST = 256 };
+
+/* conn_let_in judges who has shown up; *code is what the remote is told otherwise. */
+static tern_err conn_let_in(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
+                            enum tern_connection_code *code)
+{
+    const struct tern_peer_id *id = tern_conn_remote(c->core)->peer_id;
+    *code = TERN_CONNECTION_CODE_GATED;
+    if (tern_peer_id_equal(id, &s->own_id))
+        return TERN_ERR_SELF;
+    if (!tern_gate_allows(s, &c->remote, id))
+        return TERN_ERR_GATED;
+    if (tern_swarm_banned(s, now, id)) {
+        *code = TERN_CONNECTION_CODE_RATE_LIMIT;
+        return TERN_ERR_RATE;
+    }
+    if (s->down) {
+        *code = TERN_CONNECTION_CODE_SHUTDOWN;
+        return TERN_ERR_CLOSED;
+    }
+    tern_err err = tern_peers_attach(s, now, c);
+    *code = err == TERN_ERR_CLOSED ? TERN_CONNECTION_CODE_SUPPLANTED
+                                   : TERN_CONNECTION_CODE_RESOURCE_LIMIT;
+    return err;
+}
+
+static void conn_established(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
+{
+    if (c->state != SWARM_CONN_UPGRADING)
+        return;
+    tern_list_remove(&c->siblings);
+    s->conns.upgrading_in_count -= !c->outbound;
+    c->established_at = now;
+    c->idle_since = now;
+    enum tern_connection_code code = TERN_CONNECTION_CODE_NONE;
+    tern_err err = conn_let_in(s, now, c, &code);
+    if (err != TERN_OK) {
+        TERN_TRACE(s->config.trace, now, SWARM_REFUSED, c->link, err, 1);
+        tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_REFUSED_IN, !c->outbound);
+        /* A second connection of ours to one peer ends, but the dial has found its peer. */
+        if (err == TERN_ERR_CLOSED && c->dial != 0)
+            tern_dials_connected(s, now, c);
+        tern_conns_close(s, now, c, code, err);
+        if (c->dial != 0)
+            tern_dials_conn_ended(s, now, c);
+    }
+}
+
+/* conn_finish tells services that it is over. The link may linger; the core stays until it is dead,
+ * because its farewell may still have to go out. */
+static void conn_finish(struct tern_swarm *s, tern_time now, struct swarm_conn *c, tern_err err)
+{
+    TERN_CHECK(c->state != SWARM_CONN_DOWN);
+    if (c->state == SWARM_CONN_UPGRADING && tern_list_linked(&c->siblings)) {
+        tern_list_remove(&c->siblings);
+        s->conns.upgrading_in_count -= !c->outbound;
+    }
+    c->state = SWARM_CONN_DOWN;
+    if (c->err == TERN_OK)
+        c->err = err;
+    TERN_TRACE(s->config.trace, now, SWARM_DOWN, c->link, c->err, c->fault);
+    if (c->fault != TERN_FAULT_NONE)
+        tern_swarm_report(s, now, c->peer != NULL ? c->peer->handle : 0, c->fault);
+    if (!c->link_dead) {
+        c->linger_until = c->cut ? TERN_TIME_NEVER : tern_time_add(now, SWARM_LINGER_NS);
+        c->want_close = !c->cut;
+        c->want_abort = c->cut;
+    }
+    if (c->dial != 0)
+        tern_dials_conn_ended(s, now, c);
+    if (c->announced)
+        tern_peers_detach(s, now, c);
+}
+
+static void conn_event(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
+                       const struct tern_conn_event *event)
+{
+    switch (event->kind) {
+    case TERN_CONN_JOB:
+        TERN_CHECK(c->job == NULL);
+        c->job = event->job;
+        event->job->owner_kind = TERN_OWNER_CONNECTION;
+        event->job->owner_slot = (uint32_t)c->handle;
+        event->job->owner_generation = c->handle >> 32;
+        tern_list_push_back(&s->jobs, &event->job->link);
+        break;
+    case TERN_CONN_ESTABLISHED:
+        conn_established(s, now, c);
+        break;
+    case TERN_CONN_STREAM_OPENED:
+    case TERN_CONN_STREAM_READY:
+    case TERN_CONN_STREAM_REFUSED:
+    case TERN_CONN_STREAM_READABLE:
+    case TERN_CONN_STREAM_WRITABLE:
+    case TERN_CONN_STREAM_RESET:
+    case TERN_CONN_STREAM_CLOSED:
+        tern_streams_event(s, now, c, event);
+        break;
+    case TERN_CONN_GOAWAY:
+        c->going_away = true;
+        break;
+    case TERN_CONN_RTT:
+        break; /* asked for when somebody wants it */
+    case TERN_CONN_CLOSED:
+        c->fault = event->fault;
+        conn_finish(s, now, c, event->err);
+        break;
+    }
+}
+
+static void conn_drain(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
+{
+    struct tern_conn_event event;
+    for (int i = 0; i < CONN_EVENTS_BURST; i++) {
+        if (c->state == SWARM_CONN_DOWN || c->cut || !tern_conn_next(c->core, &event))
+            return;
+        conn_event(s, now, c, &event);
+    }
+    tern_conns_touch(s, c); /* there may be more */
+}
+
+/* conn_commands finds out what the world has to do for the connection. */
+static void conn_commands(struct tern_swarm *s, struct swarm_conn *c)
+{
+    if (!c->cut && !c->sending && tern_conn_want_send(c->core)) {
+        c->sending = true;
+        c->want_transmit = true;
+    }
+    if (c->blocked) {
+        c->blocked = false;
+        c->want_read = true;
+    }
+    bool any = c->want_transmit || c->want_read || c->want_close || c->want_abort;
+    if (any && !tern_list_linked(&c->command))
+        tern_list_push_back(&s->conns.commands, &c->command);
+}
+
+void tern_conns_process(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
+{
+    if (c->state != SWARM_CONN_DOWN && tern_conn_deadline(c->core) <= now)
+        tern_conn_tick(c->core, now);
+    conn_drain(s, now, c);
+    if (c->linger_until <= now) {
+        /* The remote does not take our farewell. */
+        c->linger_until = TERN_TIME_NEVER;
+        c->want_abort = true;
+        c->cut = true;
+    }
+    if (c->cut && c->state != SWARM_CONN_DOWN)
+        conn_finish(s, now, c, TERN_OK);
+    if (c->link_dead && c->state != SWARM_CONN_DOWN && !tern_list_linked(&c->dirty))
+        conn_finish(s, now, c, TERN_ERR_DISCONNECTED);
+    if (c->link_dead && c->state == SWARM_CONN_DOWN) {
+        tern_conns_free(s, c);
+        return;
+    }
+    tern_conns_rearm(s, now, c);
+    conn_commands(s, c);
+}

@@ -1,0 +1,137 @@
+/* What a dial has to try: endpoints, and names that lead to endpoints. Each list is bounded, so a
+ * name that leads to names that lead to names ends. */
+#include "swarm/private.h"
+
+static const char dial_dnsaddr_prefix[] = "dnsaddr=";
+
+static tern_err dial_add_endpoint(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                                  const struct tern_endpoint *endpoint, bool chosen)
+{
+    const struct tern_peer_id *id = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
+    for (uint32_t i = 0; i < d->candidates_count; i++)
+        if (tern_endpoint_equal(&d->candidates[i].endpoint, endpoint))
+            return TERN_ERR_EXISTS;
+    if (!tern_gate_allows(s, endpoint, id))
+        return TERN_ERR_GATED;
+    if (!chosen && tern_backoffs_active(s, now, endpoint))
+        return TERN_ERR_RATE;
+    if (d->candidates_count == TERN_DIAL_ATTEMPTS_MAX)
+        return TERN_ERR_FULL;
+    d->candidates[d->candidates_count++] = (struct swarm_candidate){.endpoint = *endpoint};
+    return TERN_OK;
+}
+
+static tern_err dial_add_name(struct tern_swarm *s, struct swarm_dial *d, struct tern_view addr,
+                              const struct swarm_name *name)
+{
+    if (name->depth >= SWARM_DIAL_NAME_DEPTH_MAX || d->names_count == SWARM_DIAL_NAMES_MAX)
+        return TERN_ERR_FULL;
+    if (d->names == NULL)
+        d->names = tern_mem_zalloc(s->mem, SWARM_DIAL_NAMES_MAX * sizeof d->names[0]);
+    if (d->names == NULL)
+        return TERN_ERR_MEMORY;
+    for (uint32_t i = 0; i < d->names_count; i++)
+        if (tern_view_equal(tern_multiaddr_view(&d->names[i].address), addr))
+            return TERN_ERR_EXISTS;
+    struct swarm_name *place = &d->names[d->names_count];
+    *place = *name;
+    TERN_TRY(tern_multiaddr_decode(addr, &place->address));
+    place->want_resolve = true;
+    place->pending = true;
+    d->names_count++;
+    if (!tern_list_linked(&d->command))
+        tern_list_push_back(&s->dials.commands, &d->command);
+    return TERN_OK;
+}
+
+tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                                struct tern_view addr, struct swarm_origin origin)
+{
+    struct tern_target target;
+    TERN_TRY(tern_target_of(addr, &target));
+    if (!tern_peer_id_is_none(&target.id) && !tern_peer_id_is_none(&d->id) &&
+        !tern_peer_id_equal(&target.id, &d->id))
+        return TERN_ERR_INVALID;
+    if (target.kind == TERN_TARGET_ENDPOINT)
+        return dial_add_endpoint(s, now, d, &target.endpoint, origin.chosen);
+    const struct swarm_name name = {
+        .resolve = target.resolve,
+        .port = target.endpoint.port,
+        .chosen = origin.chosen,
+        .depth = (uint8_t)(origin.depth + 1),
+    };
+    return dial_add_name(s, d, addr, &name);
+}
+
+void tern_dials_rank(struct tern_swarm *s, tern_time now, struct swarm_dial *d)
+{
+    struct tern_endpoint endpoints[TERN_DIAL_ATTEMPTS_MAX] = {0};
+    tern_time delays[TERN_DIAL_ATTEMPTS_MAX];
+    struct swarm_candidate *waiting[TERN_DIAL_ATTEMPTS_MAX];
+    size_t count = 0;
+    for (uint32_t i = 0; i < d->candidates_count; i++)
+        if (d->candidates[i].state == SWARM_CANDIDATE_WAITING) {
+            waiting[count] = &d->candidates[i];
+            endpoints[count++] = d->candidates[i].endpoint;
+        }
+    tern_dial_rank(endpoints, count, s->config.dial_stagger_ns, delays);
+    /* Newcomers wait for what is under way, as a second address does. */
+    tern_time base = d->in_flight == 0 ? now : tern_time_add(now, s->config.dial_stagger_ns);
+    for (size_t i = 0; i < count; i++)
+        waiting[i]->start_at = tern_time_add(base, delays[i]);
+}
+
+bool tern_dials_names_pending(const struct swarm_dial *d)
+{
+    for (uint32_t i = 0; i < d->names_count; i++)
+        if (d->names[i].pending)
+            return true;
+    return false;
+}
+
+/* dial_take_text takes one TXT record of a dnsaddr. A record is a remote's bytes: what cannot be
+ * read or leads to another peer is passed over. */
+static tern_err dial_take_text(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                               struct tern_view text, struct swarm_origin origin)
+{
+    const size_t prefix_size = sizeof dial_dnsaddr_prefix - 1;
+    struct tern_multiaddr address;
+    if (text.size <= prefix_size || memcmp(text.data, dial_dnsaddr_prefix, prefix_size) != 0)
+        return TERN_ERR_INVALID;
+    TERN_TRY(tern_multiaddr_parse(tern_view_of(text.data + prefix_size, text.size - prefix_size),
+                                  &address, NULL));
+    return tern_dials_add_address(s, now, d, tern_multiaddr_view(&address), origin);
+}
+
+static void dial_note(struct swarm_dial *d, tern_err err)
+{
+    if (err != TERN_OK && err != TERN_ERR_EXISTS && d->err == TERN_OK)
+        d->err = err;
+}
+
+void tern_dials_resolved(struct tern_swarm *s, tern_time now, const struct tern_input *in)
+{
+    uint32_t index;
+    struct swarm_dial *d = tern_dials_of_token(s, SWARM_TOKEN_NAME, in->token, &index);
+    if (d == NULL || d->state != SWARM_DIAL_ACTIVE || index >= d->names_count ||
+        !d->names[index].pending)
+        return;
+    struct swarm_name *name = &d->names[index];
+    name->pending = false;
+    const struct swarm_origin origin = {.chosen = name->chosen, .depth = name->depth};
+    dial_note(d, in->err);
+    for (size_t i = 0; in->err == TERN_OK && i < in->resolved_count; i++) {
+        tern_err err;
+        if (name->resolve == TERN_RESOLVE_TXT) {
+            err = dial_take_text(s, now, d, in->texts[i], origin);
+        } else {
+            struct tern_endpoint endpoint = in->endpoints[i];
+            endpoint.port = name->port;
+            err = dial_add_endpoint(s, now, d, &endpoint, name->chosen);
+        }
+        if (err == TERN_ERR_GATED || err == TERN_ERR_RATE || err == TERN_ERR_MEMORY)
+            dial_note(d, err);
+    }
+    tern_dials_rank(s, now, d);
+    tern_dials_schedule(s, now, d);
+}
