@@ -6,6 +6,7 @@
 #include "crypto/envelope.h"
 #include "protocol/frame.h"
 #include "protocol/identify/identify_message.h"
+#include "protocol/own_record.h"
 
 static const tern_time IDENTIFY_TIMEOUT_NS = 10 * TERN_SECOND;
 static const tern_time IDENTIFY_DEBOUNCE_NS = TERN_SECOND;
@@ -43,7 +44,6 @@ struct tern_identify {
     size_t peers_capacity;
     struct tern_ring events;
     tern_time push_at; /* TERN_TIME_NEVER: nothing changed */
-    uint64_t record_seq;
 };
 
 static const struct tern_view identify_name = {.data = (const uint8_t *)TERN_IDENTIFY_PROTOCOL,
@@ -115,22 +115,6 @@ static void identify_peer_free(struct tern_identify *identify, struct identify_p
 
 /* --- our own message --- */
 
-tern_err tern_identify_own_record(struct tern_identify *identify, tern_time now,
-                                  struct tern_writer *out)
-{
-    struct tern_multiaddr addresses[TERN_PEER_ADDRS_MAX];
-    struct tern_peer_record record = {.peer_id = *tern_swarm_own_id(identify->swarm)};
-    tern_wall_time wall = tern_swarm_wall(identify->swarm, now);
-    /* Later records replace earlier ones, also those from before a restart: time does that. */
-    identify->record_seq = wall > identify->record_seq ? wall : identify->record_seq + 1;
-    record.seq = identify->record_seq;
-    record.addresses_count =
-        tern_swarm_own_addresses(identify->swarm, addresses, TERN_COUNT_OF(addresses));
-    for (size_t i = 0; i < record.addresses_count; i++)
-        record.addresses[i] = tern_multiaddr_view(&addresses[i]);
-    return tern_peer_record_seal(tern_swarm_identity(identify->swarm), &record, out);
-}
-
 /* Builds our message for whoever is at the other end of the connection. */
 static struct tern_chunk *identify_build(struct tern_identify *identify, tern_time now,
                                          tern_connection connection)
@@ -151,7 +135,7 @@ static struct tern_chunk *identify_build(struct tern_identify *identify, tern_ti
     own.public_key = tern_writer_view(&key_out);
     own.addresses_count =
         tern_swarm_own_addresses(identify->swarm, addresses, TERN_COUNT_OF(addresses));
-    if (tern_identify_own_record(identify, now, &record_out) == TERN_OK)
+    if (tern_own_record_seal(identify->swarm, now, &record_out) == TERN_OK)
         own.signed_record = tern_writer_view(&record_out);
     if (tern_swarm_connection_info(identify->swarm, connection, &info))
         identify_observed(&info.remote, &own.observed);

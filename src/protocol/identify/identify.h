@@ -74,10 +74,6 @@ struct tern_identify_event {
 };
 bool tern_identify_next(struct tern_identify *identify, struct tern_identify_event *event);
 
-/* tern_identify_own_record seals our own signed peer record (an envelope) into out. */
-TERN_NODISCARD tern_err tern_identify_own_record(struct tern_identify *identify, tern_time now,
-                                                 struct tern_writer *out);
-
 /* tern_identify_changed tells that what we serve changed: peers will be told. */
 void tern_identify_changed(struct tern_identify *identify, tern_time now);
 
