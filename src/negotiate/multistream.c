@@ -121,7 +121,7 @@ static tern_err dialer_bad_answer(struct tern_multistream_dialer *dialer)
 
 static tern_err dialer_answer(struct tern_multistream_dialer *dialer)
 {
-    if (!dialer->maybe_echo && !dialer->maybe_na)
+    if (!dialer->proposal_sent || (!dialer->maybe_echo && !dialer->maybe_na))
         return dialer_bad_answer(dialer);
     if (dialer->maybe_echo) {
         dialer->state = TERN_MULTISTREAM_NEGOTIATED;
@@ -165,23 +165,18 @@ static tern_err dialer_take(struct tern_multistream_dialer *dialer, struct tern_
     return is_header ? TERN_OK : dialer_answer(dialer);
 }
 
-/* No answer is taken for what has not been proposed yet, so the outcome never depends on how the
- * listener's bytes come in. */
-static bool dialer_can_take(const struct tern_multistream_dialer *dialer)
-{
-    return dialer->state == TERN_MULTISTREAM_PENDING &&
-           (!dialer->header_received || dialer->proposal_sent);
-}
-
 tern_err tern_multistream_dialer_recv(struct tern_multistream_dialer *dialer, struct tern_view in,
                                       size_t *used)
 {
     *used = 0;
-    while (*used < in.size && dialer_can_take(dialer)) {
+    while (*used < in.size && dialer->state == TERN_MULTISTREAM_PENDING) {
         if (dialer->in.length_done) {
+            uint8_t index = dialer->index;
             struct tern_view piece = multistream_piece(&dialer->in, in, *used);
             *used += piece.size;
             TERN_TRY(dialer_take(dialer, piece));
+            if (dialer->index != index)
+                break; /* what follows can only be read when the next name has been proposed */
             continue;
         }
         tern_fault fault = multistream_length_byte(&dialer->in, in.data[*used]);

@@ -113,10 +113,11 @@ struct tern_multistream_dialer {
 void tern_multistream_dialer_init(struct tern_multistream_dialer *dialer,
                                   const struct tern_multistream_dialer_options *options);
 
-/* tern_multistream_dialer_recv takes the listener's bytes; *used says how many: all, or up to the
- * end of the message that decided. Behind the header nothing is taken while a proposal is still to
- * be sent: call send, then give the rest again. The first error sticks. TERN_ERR_NO_PROTOCOL: all
- * names were refused, no fault; TERN_ERR_PROTOCOL: see fault. */
+/* tern_multistream_dialer_recv takes the listener's bytes while PENDING; *used says how many: all,
+ * or up to the end of the message that decided, or of a refusal that makes it propose the next
+ * name: call send, then give the rest. It always takes at least one. An answer to what has not been
+ * sent is a fault. The first error sticks. TERN_ERR_NO_PROTOCOL: all names were refused, no fault;
+ * TERN_ERR_PROTOCOL: see fault. */
 TERN_NODISCARD tern_err tern_multistream_dialer_recv(struct tern_multistream_dialer *dialer,
                                                      struct tern_view in, size_t *used);
 

@@ -182,18 +182,37 @@ static void lazy_dialer_may_write_behind_its_proposal(void **state)
     assert_true(tern_multistream_dialer_can_write(&d));
 }
 
-static void dialer_takes_no_answer_before_it_has_proposed(void **state)
+static void dialer_refuses_answers_to_what_it_has_not_said(void **state)
 {
     (void)state;
-    struct tern_multistream_dialer d;
-    tern_multistream_dialer_init(&d, &(struct tern_multistream_dialer_options){names, 2, false});
-    struct tern_view in = TEXT(HEADER NA);
-    size_t used;
-    assert_int_equal(tern_multistream_dialer_recv(&d, in, &used), TERN_OK);
-    assert_int_equal(used, 20);
-    assert_int_equal(tern_multistream_dialer_recv(&d, in, &used), TERN_OK);
-    assert_int_equal(used, 0);
-    assert_int_equal(d.state, TERN_MULTISTREAM_PENDING);
+    static const struct {
+        struct tern_view script;
+        bool said; /* the first name, not the second */
+        tern_fault fault;
+    } cases[] = {
+        {TEXT(HEADER NA), false, TERN_FAULT_MULTISTREAM_BAD_ANSWER},
+        {TEXT(HEADER ECHO_), false, TERN_FAULT_MULTISTREAM_BOTH_DIAL},
+        {TEXT(HEADER NA NA), true, TERN_FAULT_MULTISTREAM_BAD_ANSWER},
+        {TEXT(HEADER NA OTHER), true, TERN_FAULT_MULTISTREAM_BAD_ANSWER},
+    };
+    for (size_t i = 0; i < TERN_COUNT_OF(cases); i++) {
+        struct tern_multistream_dialer d;
+        tern_multistream_dialer_init(&d,
+                                     &(struct tern_multistream_dialer_options){names, 2, false});
+        uint8_t bytes[64];
+        struct tern_writer out = tern_writer_of(bytes, sizeof bytes);
+        if (cases[i].said)
+            tern_multistream_dialer_send(&d, &out);
+        struct tern_view rest = cases[i].script;
+        for (int call = 0; rest.size > 0; call++) {
+            size_t used;
+            tern_err err = tern_multistream_dialer_recv(&d, rest, &used);
+            assert_int_equal(err, d.err);
+            assert_true(used > 0); /* always some, so that no owner's loop stands still */
+            rest = tern_view_of(rest.data + used, rest.size - used);
+        }
+        assert_int_equal(d.fault, cases[i].fault);
+    }
 }
 
 static void failure_sticks_and_takes_nothing_more(void **state)
@@ -473,7 +492,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(dialer_follows_its_table_in_any_segmentation),
         cmocka_unit_test(lazy_dialer_may_write_behind_its_proposal),
-        cmocka_unit_test(dialer_takes_no_answer_before_it_has_proposed),
+        cmocka_unit_test(dialer_refuses_answers_to_what_it_has_not_said),
         cmocka_unit_test(failure_sticks_and_takes_nothing_more),
         cmocka_unit_test(messages_are_written_whole_or_not_at_all),
         cmocka_unit_test(listener_follows_its_table_in_any_segmentation),
