@@ -1,10 +1,6 @@
 #include "base/map.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "tern_test.h"
 
 static void siphash_matches_its_reference_vector(void **state)
 {
