@@ -28,8 +28,8 @@ STRANGERS = {
     "hashed key": "QmUPX5B1j28iUCxqj6B9daKm7QVQkt7VTGL5Sfe378gcYi",
 }
 STRANGER_GAPS = {
-    ("js", "hashed key"): "js-libp2p 3 does not compare the identity it reaches with the dialed "
-                          "peer id if that is the hash of a key",
+    ("js", "noise", "hashed key"): "js-libp2p 3 over Noise does not compare the identity it reaches "
+                                   "with the dialed peer id if that is the hash of a key",
 }
 
 LISTEN = {
@@ -163,7 +163,7 @@ def run_handshake(pair, report):
             else:
                 report.check(f"{ours}→{theirs}", lambda: handshake(dialer, listener))
         for kind, stranger in STRANGERS.items():
-            gap = STRANGER_GAPS.get((pair.dialer, kind))
+            gap = STRANGER_GAPS.get((pair.dialer, pair.options.secure, kind))
             dialer, listener = dialers["ed25519"], listeners["rsa"]
             if gap:
                 report.gap(f"wrong id, {kind}", gap, lambda: reaches_wrong(
