@@ -28,8 +28,8 @@ STRANGERS = {
     "hashed key": "QmUPX5B1j28iUCxqj6B9daKm7QVQkt7VTGL5Sfe378gcYi",
 }
 STRANGER_GAPS = {
-    ("js", "noise", "hashed key"): "js-libp2p 3 over Noise does not compare the identity it reaches "
-                                   "with the dialed peer id if that is the hash of a key",
+    ("js", "noise", "hashed key"): "js-libp2p 3 over Noise does not compare the identity it "
+                                   "reaches with the dialed peer id if that is the hash of a key",
 }
 
 LISTEN = {
