@@ -9,7 +9,7 @@ static const struct error_info {
 } error_infos[TERN_ERR_COUNT] = {
     [TERN_OK] = {"OK", "no error", TERN_CLASS_OK},
 #define X(name, class, text) [TERN_ERR_##name] = {#name, text, TERN_CLASS_##class},
-#include "base/errors.def"
+#include "tern/errors.def"
 #undef X
 };
 

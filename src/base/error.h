@@ -7,32 +7,7 @@
 #define TERN_BASE_ERROR_H
 
 #include "base/types.h"
-
-enum tern_err_class {
-    TERN_CLASS_OK,
-    TERN_CLASS_FLOW,  /* not a failure: again, end */
-    TERN_CLASS_LIMIT, /* a cap of ours */
-    TERN_CLASS_PEER,  /* the remote broke the protocol */
-    TERN_CLASS_NET,   /* the network failed */
-    TERN_CLASS_LOCAL, /* a bad argument or configuration, or a local resource failed */
-    TERN_CLASS_BUG,
-};
-
-typedef enum tern_err {
-    TERN_OK = 0,
-#define X(name, class, text) TERN_ERR_##name,
-#include "base/errors.def"
-#undef X
-    TERN_ERR_COUNT
-} tern_err;
-
-/* tern_err_name is the error's name without prefix, such as "TIMEOUT"; "OK" for TERN_OK. */
-const char *tern_err_name(tern_err err);
-
-/* tern_err_text is one sentence in plain words. */
-const char *tern_err_text(tern_err err);
-
-enum tern_err_class tern_err_class(tern_err err);
+#include "tern/error.h"
 
 /* TERN_TRY returns from the calling function with the error of the expression, if it has one. */
 #define TERN_TRY(expression)                                                                       \

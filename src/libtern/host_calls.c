@@ -1,0 +1,338 @@
+/*
+ * Calls of the public API on connections, peers, pub/sub and requests: each takes the lock, calls into
+ * the core, and lets the loop carry out what that set off.
+ */
+#include "base/check.h"
+#include "libtern/host_private.h"
+
+static const tern_time HOST_PING_TIMEOUT_NS = 10 * TERN_SECOND;
+
+static tern_err host_parse_address(const char *text, struct tern_multiaddr *address)
+{
+    return tern_multiaddr_parse(tern_view_str(text), address, NULL) == TERN_OK ? TERN_OK
+                                                                               : TERN_ERR_INVALID;
+}
+
+/* --- connections --- */
+
+tern_err tern_host_listen(struct tern_host *host, const char *text)
+{
+    struct tern_multiaddr address;
+    TERN_TRY(host_parse_address(text, &address));
+    tern_time now = host_enter(host);
+    tern_err err = tern_swarm_listen(tern_host_core_swarm(host->core), &address);
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_dial(struct tern_host *host, const char *text, uint64_t *token)
+{
+    struct tern_multiaddr address;
+    struct tern_peer_id id;
+    TERN_TRY(host_parse_address(text, &address));
+    struct tern_dial_options options = {.addresses = &address, .addresses_count = 1};
+    if (tern_multiaddr_peer_id(tern_multiaddr_view(&address), &id)) {
+        options.id = &id;
+        if (tern_multiaddr_without_peer_id(tern_multiaddr_view(&address)).size == 0)
+            options.addresses_count = 0;
+    }
+    tern_time now = host_enter(host);
+    struct tern_swarm *swarm = tern_host_core_swarm(host->core);
+    options.token = tern_swarm_token(swarm);
+    if (token != NULL)
+        *token = options.token;
+    tern_err err = tern_swarm_dial(swarm, now, &options);
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_bootstrap(struct tern_host *host, const char *text)
+{
+    struct tern_multiaddr address;
+    TERN_TRY(host_parse_address(text, &address));
+    tern_time now = host_enter(host);
+    tern_err err = tern_host_core_bootstrap(host->core, now, &address);
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_disconnect(struct tern_host *host, const char *text)
+{
+    tern_peer peer;
+    tern_time now = host_enter(host);
+    tern_err err = host_find_peer(host, text, &peer);
+    if (err == TERN_OK)
+        tern_swarm_disconnect(tern_host_core_swarm(host->core), now, peer,
+                              TERN_CONNECTION_CODE_NONE);
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_address(struct tern_host *host, size_t i, char *text, size_t text_size)
+{
+    struct tern_multiaddr addresses[TERN_PEER_ADDRS_MAX];
+    struct tern_writer w = tern_writer_of(text, text_size);
+    tern_time now = host_enter(host);
+    struct tern_swarm *swarm = tern_host_core_swarm(host->core);
+    size_t count = tern_swarm_own_addresses(swarm, addresses, TERN_COUNT_OF(addresses));
+    tern_err err = i < count ? TERN_OK : TERN_ERR_NOT_FOUND;
+    if (err == TERN_OK)
+        err = tern_multiaddr_append_peer_id(&addresses[i], tern_swarm_own_id(swarm));
+    if (err == TERN_OK)
+        err = tern_multiaddr_format(tern_multiaddr_view(&addresses[i]), &w);
+    if (err == TERN_OK && !tern_writer_terminate(&w))
+        err = TERN_ERR_TOO_LARGE;
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_peer(struct tern_host *host, size_t i, char text[TERN_PEER_TEXT_SIZE])
+{
+    tern_time now = host_enter(host);
+    struct tern_swarm *swarm = tern_host_core_swarm(host->core);
+    tern_peer peer = tern_swarm_peer_first(swarm);
+    for (size_t k = 0; k < i && peer != 0; k++)
+        peer = tern_swarm_peer_next(swarm, peer);
+    if (peer != 0)
+        host_peer_text(tern_swarm_peer_id(swarm, peer), text);
+    host_leave(host, now);
+    return peer == 0 ? TERN_ERR_NOT_FOUND : TERN_OK;
+}
+
+tern_err tern_host_ping(struct tern_host *host, const char *text, uint64_t *token)
+{
+    struct tern_ping_request request = {.timeout_ns = HOST_PING_TIMEOUT_NS};
+    tern_time now = host_enter(host);
+    tern_err err = host_find_peer(host, text, &request.peer);
+    if (err == TERN_OK) {
+        request.token = tern_swarm_token(tern_host_core_swarm(host->core));
+        if (token != NULL)
+            *token = request.token;
+        err = tern_ping_send(tern_host_core_ping(host->core), now, &request);
+    }
+    host_leave(host, now);
+    return err;
+}
+
+/* --- what a peer said of itself --- */
+
+static tern_err host_find_info(struct tern_host *host, const char *text,
+                               const struct tern_identity_info **info, tern_peer *peer)
+{
+    TERN_TRY(host_find_peer(host, text, peer));
+    *info = tern_identify_info(tern_host_core_identify(host->core), *peer);
+    return *info == NULL ? TERN_ERR_AGAIN : TERN_OK;
+}
+
+static tern_err host_format_address(const struct tern_multiaddr *address, char *text,
+                                    size_t text_size)
+{
+    struct tern_writer w = tern_writer_of(text, text_size);
+    if (address->size > 0)
+        TERN_TRY(tern_multiaddr_format(tern_multiaddr_view(address), &w));
+    return tern_writer_terminate(&w) ? TERN_OK : TERN_ERR_TOO_LARGE;
+}
+
+static tern_err host_fill_info(const struct tern_identity_info *from, struct tern_peer_info *info)
+{
+    info->addresses_count = from->addresses_count;
+    info->protocols_count = from->protocols_count;
+    info->signed_record = from->signed_record;
+    TERN_TRY(host_copy_text(tern_view_of(from->agent, from->agent_size), info->agent,
+                            sizeof info->agent));
+    TERN_TRY(host_copy_text(tern_view_of(from->version, from->version_size),
+                            info->protocol_version, sizeof info->protocol_version));
+    if (host_format_address(&from->observed, info->observed_address,
+                            sizeof info->observed_address) != TERN_OK)
+        info->observed_address[0] = '\0'; /* longer than any address of ours */
+    return TERN_OK;
+}
+
+tern_err tern_host_peer_info(struct tern_host *host, const char *text, struct tern_peer_info *info)
+{
+    const struct tern_identity_info *found;
+    tern_peer peer;
+    tern_time now = host_enter(host);
+    tern_err err = host_find_info(host, text, &found, &peer);
+    if (err == TERN_OK)
+        err = host_fill_info(found, info);
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_peer_address(struct tern_host *host, const char *peer_text, size_t i, char *text,
+                                size_t text_size)
+{
+    const struct tern_identity_info *found;
+    tern_peer peer;
+    tern_time now = host_enter(host);
+    tern_err err = host_find_info(host, peer_text, &found, &peer);
+    if (err == TERN_OK)
+        err = i < found->addresses_count
+                  ? host_format_address(&found->addresses[i], text, text_size)
+                  : TERN_ERR_NOT_FOUND;
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_peer_protocol(struct tern_host *host, const char *peer_text, size_t i, char *text,
+                                 size_t text_size)
+{
+    const struct tern_identity_info *found;
+    struct tern_view name;
+    tern_peer peer;
+    tern_time now = host_enter(host);
+    tern_err err = host_find_info(host, peer_text, &found, &peer);
+    if (err == TERN_OK)
+        err = tern_identify_protocol(tern_host_core_identify(host->core), peer, i, &name)
+                  ? host_copy_text(name, text, text_size)
+                  : TERN_ERR_NOT_FOUND;
+    host_leave(host, now);
+    return err;
+}
+
+/* --- publish and subscribe --- */
+
+tern_err tern_host_subscribe(struct tern_host *host, const char *topic, unsigned flags)
+{
+    tern_time now = host_enter(host);
+    unsigned core_flags =
+        (flags & TERN_SUBSCRIBE_VALIDATE) != 0 ? TERN_GOSSIP_SUBSCRIBE_VALIDATE : 0;
+    tern_err err = tern_gossip_service_subscribe(tern_host_core_gossip(host->core), now,
+                                                 tern_view_str(topic), core_flags);
+    host_leave(host, now);
+    return err;
+}
+
+void tern_host_unsubscribe(struct tern_host *host, const char *topic)
+{
+    tern_time now = host_enter(host);
+    tern_gossip_service_unsubscribe(tern_host_core_gossip(host->core), now, tern_view_str(topic));
+    host_leave(host, now);
+}
+
+tern_err tern_host_publish(struct tern_host *host, const char *topic, const void *data, size_t size)
+{
+    tern_time now = host_enter(host);
+    tern_err err = tern_gossip_service_publish(tern_host_core_gossip(host->core), now,
+                                               tern_view_str(topic), tern_view_of(data, size));
+    host_leave(host, now);
+    return err;
+}
+
+void tern_host_verdict(struct tern_host *host, uint64_t message, enum tern_verdict verdict)
+{
+    static const enum tern_gossip_verdict verdicts[] = {
+        [TERN_VERDICT_ACCEPT] = TERN_GOSSIP_ACCEPT,
+        [TERN_VERDICT_IGNORE] = TERN_GOSSIP_IGNORE,
+        [TERN_VERDICT_REJECT] = TERN_GOSSIP_REJECT,
+    };
+    if ((unsigned)verdict >= TERN_COUNT_OF(verdicts))
+        return;
+    tern_time now = host_enter(host);
+    tern_gossip_service_verdict(tern_host_core_gossip(host->core), now, message, verdicts[verdict]);
+    host_leave(host, now);
+}
+
+tern_err tern_host_topic_peer(struct tern_host *host, const char *topic, enum tern_topic_list list,
+                              size_t i, char text[TERN_PEER_TEXT_SIZE])
+{
+    enum { LIST_MAX = 256 };
+    struct tern_peer_id peers[LIST_MAX];
+    tern_time now = host_enter(host);
+    size_t count = tern_gossip_service_peers(
+        tern_host_core_gossip(host->core),
+        list == TERN_TOPIC_MESH ? TERN_GOSSIP_LIST_MESH : TERN_GOSSIP_LIST_SUBSCRIBERS,
+        tern_view_str(topic), peers, LIST_MAX);
+    if (i < count)
+        host_peer_text(&peers[i], text);
+    host_leave(host, now);
+    return i < count ? TERN_OK : TERN_ERR_NOT_FOUND;
+}
+
+/* --- requests --- */
+
+static bool host_protocol_valid(const char *protocol)
+{
+    size_t size = strlen(protocol);
+    return size > 0 && size <= TERN_MULTIADDR_NAME_SIZE_MAX && protocol[0] == '/';
+}
+
+tern_err tern_host_serve(struct tern_host *host, const char *protocol)
+{
+    if (!host_protocol_valid(protocol))
+        return TERN_ERR_INVALID;
+    tern_time now = host_enter(host);
+    const char *name = host_keep_name(host, protocol);
+    tern_err err = name == NULL ? TERN_ERR_FULL
+                                : tern_requests_serve(tern_host_core_requests(host->core),
+                                                      tern_view_str(name), TERN_STREAM_MARKET);
+    if (err == TERN_OK)
+        tern_identify_changed(tern_host_core_identify(host->core), now);
+    host_leave(host, now);
+    return err;
+}
+
+tern_err tern_host_handle(struct tern_host *host, const char *protocol)
+{
+    if (!host_protocol_valid(protocol))
+        return TERN_ERR_INVALID;
+    tern_time now = host_enter(host);
+    const char *name = host_keep_name(host, protocol);
+    tern_err err = name == NULL ? TERN_ERR_FULL
+                                : tern_app_streams_handle(tern_host_core_streams(host->core),
+                                                          tern_view_str(name), TERN_STREAM_BULK);
+    if (err == TERN_OK)
+        tern_identify_changed(tern_host_core_identify(host->core), now);
+    host_leave(host, now);
+    return err;
+}
+
+/* The name of a protocol asked for lives as long as the host: a program uses few. */
+static const char *host_intern_name(struct tern_host *host, const char *name)
+{
+    for (size_t i = 0; i < host->protocols_count; i++)
+        if (strcmp(host->protocols[i], name) == 0)
+            return host->protocols[i];
+    return host_keep_name(host, name);
+}
+
+tern_err tern_host_request(struct tern_host *host, const struct tern_request_options *options,
+                           uint64_t *token)
+{
+    if (options->size != sizeof *options || options->timeout_ms <= 0 ||
+        !host_protocol_valid(options->protocol))
+        return TERN_ERR_INVALID;
+    struct tern_request request = {
+        .class = TERN_STREAM_MARKET,
+        .body = tern_view_of(options->data, options->data_size),
+        .timeout_ns = (tern_time)options->timeout_ms * TERN_MILLISECOND,
+    };
+    tern_time now = host_enter(host);
+    tern_err err = host_find_peer(host, options->peer, &request.peer);
+    const char *name = host_intern_name(host, options->protocol);
+    if (err == TERN_OK && name == NULL)
+        err = TERN_ERR_FULL;
+    if (err == TERN_OK) {
+        request.protocol = tern_view_str(name);
+        request.token = tern_swarm_token(tern_host_core_swarm(host->core));
+        if (token != NULL)
+            *token = request.token;
+        err = tern_request_send(tern_host_core_requests(host->core), now, &request);
+    }
+    host_leave(host, now);
+    return err;
+}
+
+void tern_host_answer(struct tern_host *host, uint64_t request,
+                      const struct tern_answer_options *options)
+{
+    TERN_CHECK(options->size == sizeof *options);
+    struct tern_answer answer = {.code = options->code,
+                                 .body = tern_view_of(options->data, options->data_size)};
+    if (options->reason != NULL)
+        answer.reason = tern_view_str(options->reason);
+    tern_time now = host_enter(host);
+    tern_request_answer(tern_host_core_requests(host->core), request, &answer);
+    host_leave(host, now);
+}
