@@ -1,0 +1,218 @@
+#include "mux/mux_pair.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+/* cmocka.h needs those two first. */
+#include <cmocka.h>
+
+static const struct tern_scope_limits pair_limits = {.max = {0}};
+
+static void mux_end_init(struct mux_end *end)
+{
+    tern_mem_init(&end->mem, 0);
+    tern_scope_init(&end->scope, "connection", NULL, &pair_limits);
+    tern_scope_init(&end->windows, "windows", NULL, &pair_limits);
+    end->mux = (struct tern_mux){.ops = NULL};
+    end->log_count = 0;
+    end->sent_bytes = 0;
+}
+
+static void mux_end_fini(struct mux_end *end)
+{
+    if (end->mux.ops != NULL)
+        end->mux.ops->fini(end->mux.self);
+    assert_int_equal(end->mem.used, 0);
+    for (size_t i = 0; i < TERN_RESOURCE_COUNT; i++) {
+        assert_int_equal(end->scope.used[i], 0);
+        assert_int_equal(end->windows.used[i], 0);
+    }
+    tern_scope_fini(&end->scope);
+    tern_scope_fini(&end->windows);
+    tern_mem_fini(&end->mem);
+}
+
+bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory)
+{
+    pair->factory = factory;
+    pair->now = TERN_SECOND;
+    pair->piece_max = 0;
+    pair->borrowed = false;
+    pair->broken = false;
+    tern_random_init_u64(&pair->random, 1);
+    for (int i = 0; i < 2; i++)
+        mux_end_init(&pair->ends[i]);
+    for (int i = 0; i < 2; i++) {
+        struct mux_end *end = &pair->ends[i];
+        if (factory->make(i == 0, &end->mem, &end->scope, &end->windows, &end->mux) != TERN_OK)
+            return false;
+    }
+    return true;
+}
+
+void mux_pair_fini(struct mux_pair *pair)
+{
+    for (int i = 0; i < 2; i++)
+        mux_end_fini(&pair->ends[i]);
+}
+
+void mux_end_drain(struct mux_end *end)
+{
+    struct tern_mux_event event;
+    while (end->mux.ops->next(end->mux.self, &event)) {
+        assert_true(end->log_count < MUX_PAIR_LOG_MAX);
+        end->log[end->log_count++] = event;
+    }
+}
+
+/* pair_deliver gives bytes to a side in pieces, each in a chunk of its own as a channel would. */
+static void pair_deliver(struct mux_pair *pair, struct mux_end *to, struct tern_view bytes)
+{
+    size_t offset = 0;
+    while (offset < bytes.size && !pair->broken) {
+        size_t size = bytes.size - offset;
+        if (pair->piece_max > 0 && size > 1)
+            size = 1 + tern_random_below(&pair->random, tern_min_size(size, pair->piece_max));
+        struct tern_view piece = tern_view_of(bytes.data + offset, size);
+        struct tern_slice slice = {.view = piece};
+        /* From the receiver's account; when that is made to fail, the bytes come without chunk. */
+        struct tern_chunk *chunk = pair->borrowed ? NULL : tern_chunk_copy(&to->mem, piece);
+        if (chunk != NULL)
+            slice = (struct tern_slice){.chunk = chunk, .view = tern_chunk_view(chunk)};
+        if (to->mux.ops->recv(to->mux.self, pair->now, slice) != TERN_OK)
+            pair->broken = true;
+        tern_chunk_unref(chunk);
+        mux_end_drain(to);
+        offset += size;
+    }
+}
+
+bool mux_pair_carry(struct mux_pair *pair, int from)
+{
+    static uint8_t frame[MUX_PAIR_FRAME_MAX];
+    struct mux_end *end = &pair->ends[from];
+    struct tern_writer out = tern_writer_of(frame, sizeof(frame));
+    end->mux.ops->send(end->mux.self, pair->now, &out);
+    assert_true(tern_writer_ok(&out));
+    mux_end_drain(end);
+    if (out.size == 0)
+        return false;
+    end->sent_bytes += out.size;
+    pair_deliver(pair, &pair->ends[1 - from], tern_writer_view(&out));
+    return !pair->broken;
+}
+
+void mux_pair_settle(struct mux_pair *pair)
+{
+    bool more = true;
+    while (more) {
+        more = mux_pair_carry(pair, 0);
+        more = mux_pair_carry(pair, 1) || more;
+    }
+    for (int i = 0; i < 2; i++)
+        assert_true(pair->broken || !pair->ends[i].mux.ops->want_send(pair->ends[i].mux.self));
+}
+
+size_t mux_end_count(const struct mux_end *end, enum tern_mux_event_kind kind,
+                     tern_stream_id stream)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < end->log_count; i++) {
+        const struct tern_mux_event *event = &end->log[i];
+        count += event->kind == kind && (stream == TERN_STREAM_NONE || event->stream == stream);
+    }
+    return count;
+}
+
+struct tern_mux_event mux_end_last(const struct mux_end *end, enum tern_mux_event_kind kind)
+{
+    for (size_t i = end->log_count; i-- > 0;) {
+        if (end->log[i].kind == kind)
+            return end->log[i];
+    }
+    fail_msg("no event of kind %d", (int)kind);
+    return (struct tern_mux_event){.stream = TERN_STREAM_NONE};
+}
+
+tern_stream_id mux_open(struct mux_end *end, enum tern_stream_class class)
+{
+    tern_stream_id stream;
+    assert_int_equal(end->mux.ops->open(end->mux.self, class, &stream), TERN_OK);
+    assert_true(stream != TERN_STREAM_NONE);
+    return stream;
+}
+
+void mux_write(struct mux_end *end, tern_stream_id stream, const void *data, size_t size)
+{
+    size_t accepted;
+    assert_int_equal(
+        end->mux.ops->write(end->mux.self, stream, tern_view_of(data, size), &accepted), TERN_OK);
+    assert_int_equal(accepted, size);
+}
+
+static uint8_t pattern_at(uint64_t offset)
+{
+    return (uint8_t)(offset * 7 + (offset >> 8) * 31 + (offset >> 16) * 3);
+}
+
+size_t mux_write_some(struct mux_end *end, tern_stream_id stream, uint64_t *offset, size_t size)
+{
+    uint8_t buffer[4096];
+    size_t done = 0;
+    while (done < size) {
+        size_t part = tern_min_size(sizeof(buffer), size - done);
+        for (size_t i = 0; i < part; i++)
+            buffer[i] = pattern_at(*offset + i);
+        size_t accepted;
+        tern_err err =
+            end->mux.ops->write(end->mux.self, stream, tern_view_of(buffer, part), &accepted);
+        if (err != TERN_OK)
+            break;
+        assert_true(accepted <= part);
+        done += accepted;
+        *offset += accepted;
+        if (accepted < part)
+            break;
+    }
+    return done;
+}
+
+size_t mux_read_some(struct mux_end *end, tern_stream_id stream, uint64_t *offset, size_t size,
+                     tern_err *err)
+{
+    size_t done = 0;
+    *err = TERN_OK;
+    while (done < size) {
+        struct tern_slice bytes;
+        *err = end->mux.ops->read(end->mux.self, stream, &bytes);
+        if (*err != TERN_OK)
+            break;
+        assert_true(bytes.view.size > 0);
+        size_t part = tern_min_size(bytes.view.size, size - done);
+        for (size_t i = 0; i < part; i++)
+            assert_int_equal(bytes.view.data[i], pattern_at(*offset + i));
+        end->mux.ops->consume(end->mux.self, stream, part);
+        *offset += part;
+        done += part;
+    }
+    return done;
+}
+
+void mux_expect(struct mux_end *end, tern_stream_id stream, const void *data, size_t size)
+{
+    const uint8_t *expected = data;
+    size_t done = 0;
+    while (done < size) {
+        struct tern_slice bytes;
+        assert_int_equal(end->mux.ops->read(end->mux.self, stream, &bytes), TERN_OK);
+        size_t part = tern_min_size(bytes.view.size, size - done);
+        assert_memory_equal(bytes.view.data, expected + done, part);
+        done += part;
+        end->mux.ops->consume(end->mux.self, stream, part);
+    }
+}
+
+tern_err mux_read_err(struct mux_end *end, tern_stream_id stream)
+{
+    struct tern_slice bytes;
+    return end->mux.ops->read(end->mux.self, stream, &bytes);
+}

@@ -1,0 +1,88 @@
+/*
+ * For tests: two muxers of a kind joined by a link in memory. Each side has its own memory account
+ * and scopes, which must be empty at the end. The link carries what send gives at once, cut into
+ * pieces as the test likes.
+ */
+#ifndef TERN_MUX_MUX_PAIR_H
+#define TERN_MUX_MUX_PAIR_H
+
+#include "base/random.h"
+#include "mux/mux.h"
+
+/* What a kind of muxer is to the tests. */
+struct tern_mux_factory {
+    const char *name;
+    /* make: one side; initiator or not. Memory through mem, charges to scope, windows to windows.
+     */
+    tern_err (*make)(bool initiator, struct tern_mem *mem, struct tern_scope *scope,
+                     struct tern_scope *windows, struct tern_mux *mux);
+    bool has_credit; /* a stream that nobody reads takes a bounded number of bytes */
+    bool has_codes;  /* resets carry codes */
+    bool has_goaway; /* the remote hears of goaway */
+};
+
+enum { MUX_PAIR_LOG_MAX = 4096, MUX_PAIR_FRAME_MAX = 65519 };
+
+struct mux_end {
+    struct tern_mem mem;
+    struct tern_scope scope;
+    struct tern_scope windows;
+    struct tern_mux mux;
+    struct tern_mux_event log[MUX_PAIR_LOG_MAX]; /* events since the last mux_end_forget */
+    size_t log_count;
+    uint64_t sent_bytes;
+};
+
+struct mux_pair {
+    const struct tern_mux_factory *factory;
+    struct mux_end ends[2]; /* 0 is the initiator */
+    tern_time now;
+    struct tern_random random;
+    size_t piece_max; /* recv gets random pieces of 1 .. piece_max bytes; 0: all at once */
+    bool borrowed;    /* give recv slices without chunk */
+    bool broken;      /* a recv failed; the link takes no more */
+};
+
+/* mux_pair_init: both sides are new. Returns false when make failed (memory made to fail). */
+bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory);
+
+/* mux_pair_fini ends both and checks that memory and scopes are empty. */
+void mux_pair_fini(struct mux_pair *pair);
+
+/* mux_pair_carry moves one send of one side to the other and drains the events of both; false if
+ * nothing was sent. */
+bool mux_pair_carry(struct mux_pair *pair, int from);
+
+/* mux_pair_settle carries both ways until both are silent. */
+void mux_pair_settle(struct mux_pair *pair);
+
+/* mux_end_drain logs all events that wait. */
+void mux_end_drain(struct mux_end *end);
+
+/* mux_end_count counts events of a kind in the log; stream NONE: of any stream. */
+size_t mux_end_count(const struct mux_end *end, enum tern_mux_event_kind kind,
+                     tern_stream_id stream);
+
+/* mux_end_last is the last logged event of the kind; it must be there. */
+struct tern_mux_event mux_end_last(const struct mux_end *end, enum tern_mux_event_kind kind);
+
+/* Short forms that must succeed. */
+tern_stream_id mux_open(struct mux_end *end, enum tern_stream_class class);
+void mux_write(struct mux_end *end, tern_stream_id stream, const void *data, size_t size);
+
+/* mux_write_some writes as much as is taken of a pattern that goes on at *offset, which it moves.
+ */
+size_t mux_write_some(struct mux_end *end, tern_stream_id stream, uint64_t *offset, size_t size);
+
+/* mux_read_some reads and checks against the same pattern, at most size bytes; returns how many,
+ * and the last result of read in *err (TERN_OK when size was reached). */
+size_t mux_read_some(struct mux_end *end, tern_stream_id stream, uint64_t *offset, size_t size,
+                     tern_err *err);
+
+/* mux_expect reads exactly these bytes, which must be there. */
+void mux_expect(struct mux_end *end, tern_stream_id stream, const void *data, size_t size);
+
+/* mux_read_err is what read says now. */
+tern_err mux_read_err(struct mux_end *end, tern_stream_id stream);
+
+#endif
