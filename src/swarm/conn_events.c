@@ -81,12 +81,7 @@ static void conn_event(struct tern_swarm *s, tern_time now, struct swarm_conn *c
 {
     switch (event->kind) {
     case TERN_CONN_JOB:
-        TERN_CHECK(c->job == NULL);
-        c->job = event->job;
-        event->job->owner_kind = TERN_OWNER_CONNECTION;
-        event->job->owner_slot = (uint32_t)c->handle;
-        event->job->owner_generation = c->handle >> 32;
-        tern_list_push_back(&s->jobs, &event->job->link);
+        tern_conns_job(s, c, event->job);
         break;
     case TERN_CONN_ESTABLISHED:
         conn_established(s, now, c);

@@ -347,11 +347,32 @@ void tern_conns_job_done(struct tern_swarm *s, tern_time now, struct tern_job *j
     TERN_CHECK(false); /* no world makes jobs up */
 }
 
+void tern_conns_job(struct tern_swarm *s, struct swarm_conn *c, struct tern_job *job)
+{
+    TERN_CHECK(c->job == NULL);
+    c->job = job;
+    job->owner_kind = TERN_OWNER_CONNECTION;
+    job->owner_slot = (uint32_t)c->handle;
+    job->owner_generation = c->handle >> 32;
+    tern_list_push_back(&s->jobs, &job->link);
+}
+
+/* conns_take_job looks for a job among events that nobody is told any more: the core waits for it.
+ */
+static void conns_take_job(struct tern_swarm *s, struct swarm_conn *c)
+{
+    struct tern_conn_event event;
+    while (c->job == NULL && tern_conn_next(c->core, &event))
+        if (event.kind == TERN_CONN_JOB)
+            tern_conns_job(s, c, event.job);
+}
+
 void tern_conns_free(struct tern_swarm *s, struct swarm_conn *c)
 {
     TERN_CHECK(c->state == SWARM_CONN_DOWN && c->streams_count == 0);
     s->conns.by_slot[tern_link_slot(c->link)] = NULL;
     s->conns.count--;
+    conns_take_job(s, c);
     tern_list_remove(&c->dirty);
     tern_list_remove(&c->command);
     tern_list_remove(&c->all);

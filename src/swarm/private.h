@@ -435,6 +435,8 @@ void tern_conns_cut(struct tern_swarm *s, struct swarm_conn *c, tern_err err);
 void tern_conns_data(struct tern_swarm *s, tern_time now, const struct tern_input *in);
 void tern_conns_link_end(struct tern_swarm *s, tern_time now, const struct tern_input *in);
 void tern_conns_link_closed(struct tern_swarm *s, tern_time now, const struct tern_input *in);
+/* tern_conns_job sends the core's job out into the world. */
+void tern_conns_job(struct tern_swarm *s, struct swarm_conn *c, struct tern_job *job);
 void tern_conns_job_done(struct tern_swarm *s, tern_time now, struct tern_job *job);
 bool tern_conns_next_command(struct tern_swarm *s, struct tern_command *command);
 

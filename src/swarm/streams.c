@@ -150,7 +150,7 @@ static tern_err streams_admit(struct tern_swarm *s, tern_time now, struct swarm_
     if (max != 0 && used >= max) {
         tern_limits_refuse(s, now,
                            &(struct tern_refusal){.scope = "inbound_per_peer_max",
-                                                  .resource = "streams_in",
+                                                  .resource = "streams in",
                                                   .used = used,
                                                   .limit = max});
         return TERN_ERR_SCOPE_STREAMS;

@@ -5,7 +5,7 @@
 
 #include <cmocka.h>
 
-#include "swarm/test_world.h"
+#include "swarm/world_test_support.h"
 
 static struct test_world *pair(struct test_node **a, struct test_node **b)
 {

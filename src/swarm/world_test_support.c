@@ -1,4 +1,4 @@
-#include "swarm/test_world.h"
+#include "swarm/world_test_support.h"
 
 #include <stdlib.h>
 
@@ -83,7 +83,7 @@ static void link_transmit(struct test_world *w, tern_link_id id)
         if (out.size == 0)
             return;
         link->sent += out.size;
-        if (link->other == UINT32_MAX || link->silent)
+        if (link->other == UINT32_MAX || link->silent || w->mute)
             continue;
         struct test_link *other = &w->links[link->other];
         struct tern_mem *mem = &w->nodes[other->node]->mem;
@@ -685,7 +685,8 @@ static void node_forget(struct test_node *node)
         link->used = false;
         if (link->other != UINT32_MAX) {
             w->links[link->other].other = UINT32_MAX;
-            link_closed(w, &w->links[link->other], w->now + w->latency, TERN_ERR_DISCONNECTED);
+            if (!link->silent)
+                link_closed(w, &w->links[link->other], w->now + w->latency, TERN_ERR_DISCONNECTED);
         }
     }
     for (size_t i = 0; i < TERN_COUNT_OF(w->listeners); i++)
@@ -702,6 +703,7 @@ void test_node_stop(struct test_node *node)
         return;
     tern_swarm_free(node->swarm);
     node->swarm = NULL;
+    memset(node->balance, 0, sizeof node->balance);
     node_forget(node);
     TERN_CHECK(node->mem.used == 0);
 }

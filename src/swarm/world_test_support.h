@@ -3,8 +3,8 @@
  * virtual time, and no chance at all. Every input and command of runtime/io.h is served. Not for
  * other layers.
  */
-#ifndef TERN_SWARM_TEST_WORLD_H
-#define TERN_SWARM_TEST_WORLD_H
+#ifndef TERN_SWARM_WORLD_TEST_SUPPORT_H
+#define TERN_SWARM_WORLD_TEST_SUPPORT_H
 
 #include "swarm/swarm.h"
 
@@ -102,7 +102,7 @@ struct test_node {
     uint8_t received_last[64];
     uint16_t port_next;
     void (*hook)(struct test_node *node, const struct tern_swarm_event *event); /* or NULL */
-    struct tern_store_request *store_waiting;
+    int64_t balance[2]; /* for hooks that count */
     bool store_fails;
 };
 
@@ -110,6 +110,7 @@ struct test_world {
     tern_time now;
     tern_time latency;
     uint64_t sequence;
+    bool mute; /* links come up, and carry nothing */
     struct test_node *nodes[TEST_NODES_MAX];
     uint32_t nodes_count;
     struct test_link links[TEST_LINKS_MAX];

@@ -297,6 +297,10 @@ tern_err tern_conn_recv(struct tern_conn *c, tern_time now, struct tern_slice in
     size_t at = 0;
     while (!c->failed && !c->job_out && c->in_size - at >= 7) {
         const uint8_t *f = c->in + at;
+        if (f[0] < F_HELLO || f[0] > F_PONG) {
+            fake_fail(c, TERN_ERR_MALFORMED);
+            break;
+        }
         size_t size = (size_t)(f[5] << 8 | f[6]);
         if (c->in_size - at < 7 + size)
             break;
