@@ -42,6 +42,22 @@ def tracked_files(root):
     return [name for name in names if (root / name).is_file()]
 
 
+def test_files(root):
+    """Tracked files that only tests and fuzzers are made of: by name, or as test_support in a
+    meson.build, with the header of the same name."""
+    tracked = tracked_files(root)
+    tests = {path for path in tracked if re.search(r"_(test|fuzz)\w*\.[ch]$", path)}
+    for path in tracked:
+        if not path.startswith("src/") or not path.endswith("/meson.build"):
+            continue
+        text = re.sub(r"#.*", "", read_text(root / path))
+        for names in re.findall(r"\btest_support\s*\+?=\s*([^\])]*)", text):
+            for name in re.findall(r"'([^']+)\.c'", names):
+                stem = f"{Path(path).parent}/{name}"
+                tests |= {stem + ".c", stem + ".h"} & set(tracked)
+    return tests
+
+
 def read_text(path):
     return path.read_text(encoding="utf-8", errors="replace")
 

@@ -50,12 +50,14 @@ enum {
     TERN_SIGNATURE_SIZE_MAX = 1024,   /* RSA 8192 */
 };
 
+struct tern_openssl_key;
+
 struct tern_public_key {
     enum tern_key_type type;
     union {
         uint8_t ed25519[TERN_ED25519_PUBLIC_SIZE];
-        uint8_t secp256k1[64]; /* parsed: libsecp256k1's own form */
-        void *openssl;         /* ECDSA, RSA: an EVP_PKEY, one reference */
+        uint8_t secp256k1[64];            /* parsed: libsecp256k1's own form */
+        struct tern_openssl_key *openssl; /* ECDSA, RSA: one reference */
     } as;
 };
 
@@ -64,16 +66,17 @@ struct tern_private_key {
     union {
         uint8_t ed25519[64]; /* seed, public key */
         uint8_t secp256k1[32];
-    } as;
+        uint8_t ecdsa[32];
+    } as; /* RSA: nothing */
 };
 
 /* tern_key_type_name is "RSA", "Ed25519", "Secp256k1" or "ECDSA". */
 const char *tern_key_type_name(enum tern_key_type type);
 
 /* tern_public_key_decode reads the protobuf PublicKey message. TERN_ERR_MALFORMED: not that
- * message; TERN_ERR_UNSUPPORTED: a type or curve we do not know; TERN_ERR_TOO_LARGE: RSA beyond the
- * bounds; TERN_ERR_BAD_KEY: not a key, or not in its one encoding; TERN_ERR_MEMORY: OpenSSL had
- * none. On error there is nothing to fini. */
+ * message; TERN_ERR_UNSUPPORTED: a type or curve we do not know; TERN_ERR_TOO_LARGE: RSA above the
+ * bounds; TERN_ERR_BAD_KEY: not a key, one of too few bits, or not in its one encoding;
+ * TERN_ERR_MEMORY: OpenSSL had none. On error there is nothing to fini. */
 TERN_NODISCARD tern_err tern_public_key_decode(struct tern_view bytes, struct tern_public_key *key);
 
 /* tern_public_key_encode writes the protobuf PublicKey message, at most TERN_PUBLIC_KEY_SIZE_MAX

@@ -1,0 +1,119 @@
+/* What ECDSA and RSA keys have in common: an EVP_PKEY that signs and verifies digests. */
+#include <limits.h>
+#include <stdatomic.h>
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rsa.h>
+
+#include "base/check.h"
+#include "crypto/key_types.h"
+
+struct tern_openssl_key {
+    atomic_uint references;
+    EVP_PKEY *pkey;
+    size_t public_data_size;
+    uint8_t public_data[];
+};
+
+struct tern_openssl_key *tern_openssl_key_new(EVP_PKEY *pkey, struct tern_view public_data)
+{
+    TERN_CHECK(public_data.size > 0 && public_data.size <= TERN_PUBLIC_KEY_SIZE_MAX);
+    /* OpenSSL's own allocator: the block lives and dies with the EVP_PKEY, which it holds anyway.
+     */
+    struct tern_openssl_key *key = OPENSSL_malloc(sizeof *key + public_data.size);
+    if (key == NULL) {
+        EVP_PKEY_free(pkey);
+        return NULL;
+    }
+    atomic_init(&key->references, 1);
+    key->pkey = pkey;
+    key->public_data_size = public_data.size;
+    memcpy(key->public_data, public_data.data, public_data.size);
+    return key;
+}
+
+void tern_openssl_key_ref(struct tern_openssl_key *key)
+{
+    unsigned before = atomic_fetch_add(&key->references, 1);
+    TERN_CHECK(before > 0 && before < UINT_MAX);
+}
+
+void tern_openssl_key_unref(struct tern_openssl_key *key)
+{
+    if (key == NULL)
+        return;
+    unsigned before = atomic_fetch_sub(&key->references, 1);
+    TERN_CHECK(before > 0);
+    if (before > 1)
+        return;
+    EVP_PKEY_free(key->pkey);
+    OPENSSL_free(key);
+}
+
+EVP_PKEY *tern_openssl_key_pkey(const struct tern_openssl_key *key)
+{
+    return key->pkey;
+}
+
+struct tern_view tern_openssl_key_public_data(const struct tern_openssl_key *key)
+{
+    return tern_view_of(key->public_data, key->public_data_size);
+}
+
+tern_err tern_openssl_failure(tern_err err)
+{
+    enum { QUEUE_MAX = 64 }; /* it holds 16 */
+    for (int i = 0; i < QUEUE_MAX; i++) {
+        unsigned long code = ERR_get_error();
+        if (code == 0)
+            break;
+        if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
+            err = TERN_ERR_MEMORY;
+    }
+    return err;
+}
+
+static EVP_PKEY_CTX *openssl_begin(EVP_PKEY *pkey, bool rsa, int (*init)(EVP_PKEY_CTX *))
+{
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
+    if (context != NULL && init(context) == 1 &&
+        (!rsa || EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1) &&
+        EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1)
+        return context;
+    EVP_PKEY_CTX_free(context);
+    ERR_clear_error();
+    return NULL;
+}
+
+tern_err tern_openssl_sign(EVP_PKEY *pkey, bool rsa, const uint8_t digest[TERN_SHA256_SIZE],
+                           struct tern_writer *signature)
+{
+    EVP_PKEY_CTX *context = openssl_begin(pkey, rsa, EVP_PKEY_sign_init);
+    if (context == NULL)
+        return TERN_ERR_MEMORY;
+    uint8_t bytes[TERN_SIGNATURE_SIZE_MAX];
+    size_t size = sizeof bytes;
+    bool done = EVP_PKEY_sign(context, bytes, &size, digest, TERN_SHA256_SIZE) == 1;
+    EVP_PKEY_CTX_free(context);
+    /* Out of memory in the very last step, OpenSSL 3.0 reports success and a size of -1. */
+    if (!done || size == 0 || size > sizeof bytes)
+        return tern_openssl_failure(TERN_ERR_INTERNAL);
+    tern_writer_bytes(signature, tern_view_of(bytes, size));
+    return TERN_OK;
+}
+
+tern_err tern_openssl_verify(EVP_PKEY *pkey, bool rsa, const uint8_t digest[TERN_SHA256_SIZE],
+                             struct tern_view signature)
+{
+    if (signature.size == 0 || signature.size > TERN_SIGNATURE_SIZE_MAX)
+        return TERN_ERR_BAD_SIGNATURE;
+    EVP_PKEY_CTX *context = openssl_begin(pkey, rsa, EVP_PKEY_verify_init);
+    if (context == NULL)
+        return TERN_ERR_MEMORY;
+    bool good =
+        EVP_PKEY_verify(context, signature.data, signature.size, digest, TERN_SHA256_SIZE) == 1;
+    EVP_PKEY_CTX_free(context);
+    return good ? TERN_OK : tern_openssl_failure(TERN_ERR_BAD_SIGNATURE);
+}
