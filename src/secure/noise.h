@@ -33,10 +33,11 @@
  * TERN_NOISE_PLAINTEXT_MAX of plaintext and a 16-byte tag. Empty plaintext is legal and is
  * swallowed. There is no end in the protocol: TERN_SECURE_END is never given.
  *
- * Memory. During the handshake about 1 KiB and the messages (at most TERN_NOISE_HANDSHAKE_SIZE_MAX
- * each), all freed when the last message is sent or checked. After it sizeof(struct tern_noise),
- * the remote's identity, and a chunk of the frame's size while a frame has come in part. A frame
- * that lies whole in what recv is given is decrypted there, in place, without a copy.
+ * Memory. During the handshake about 1.5 KiB and the messages (at most
+ * TERN_NOISE_HANDSHAKE_SIZE_MAX each), all freed when the last message is sent or checked. After it
+ * sizeof(struct tern_noise), the remote's identity, and a chunk of the frame's size while a frame
+ * has come in part. A frame that lies whole in what recv is given is decrypted there, in place,
+ * without a copy.
  *
  * Refused: keys that give an all-zero shared secret; a frame over its limit; a message or frame
  * that does not authenticate; a payload without key or signature, or with a wrong one; the wrong
@@ -70,7 +71,7 @@ enum {
     TERN_NOISE_ROOM_MIN = 64,             /* seal_begin gives no less than this */
     TERN_NOISE_HANDSHAKE_SIZE_MAX = 8192, /* of a handshake message; RSA 8192 needs about 2.2 KiB */
     TERN_NOISE_EXTENSION_ENTRIES_MAX = 64,
-    TERN_NOISE_LIST_MAX = 16, /* our own muxers or certificate hashes */
+    TERN_NOISE_LIST_MAX = 8, /* our own muxers or certificate hashes */
 };
 
 /* What all of a host's channels share: the static key pair and the signed start of the payload.
@@ -92,7 +93,8 @@ TERN_NODISCARD tern_err tern_noise_identity_init(struct tern_noise_identity *ide
 /* tern_noise_identity_fini wipes and frees. No channel may be left. */
 void tern_noise_identity_fini(struct tern_noise_identity *identity);
 
-/* Everything is borrowed for the channel's life, except what is said to be copied. */
+/* Everything that is pointed to is borrowed for the channel's life, unless it is said to be copied.
+ */
 struct tern_noise_options {
     enum tern_role role;
     struct tern_mem *mem;
@@ -100,8 +102,9 @@ struct tern_noise_options {
     struct tern_aead_engine *aead;
     const struct tern_noise_identity *identity;
     const struct tern_peer_id *expected_peer; /* NULL: anyone; copied */
-    const struct tern_view *muxers; /* in order of preference; none: no extension is sent */
-    size_t muxers_count;            /* .. TERN_NOISE_LIST_MAX */
+    const struct tern_view *muxers;           /* in order of preference; none: no extension is sent.
+                                                 The list is copied, the names are borrowed */
+    size_t muxers_count;                      /* .. TERN_NOISE_LIST_MAX */
     /* WebTransport: multihashes of certificates. A responder sends them; an initiator requires that
      * the responder sends each of them. */
     const struct tern_view *certhashes;

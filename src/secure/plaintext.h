@@ -24,7 +24,7 @@ enum { TERN_PLAINTEXT_EXCHANGE_SIZE_MAX = 4096 };
 
 struct tern_plaintext_options {
     struct tern_mem *mem;
-    const struct tern_private_key *host_key;     /* borrowed by new alone */
+    const struct tern_private_key *host_key;  /* borrowed by new alone */
     const struct tern_peer_id *expected_peer; /* NULL: anyone; copied */
 };
 

@@ -35,7 +35,7 @@ enum tern_secure_event_kind {
     TERN_SECURE_JOB,            /* run event.job, then call job_done */
     TERN_SECURE_HANDSHAKE_DONE, /* the remote is who it says; see remote_* below */
     TERN_SECURE_DATA, /* plaintext, never empty; a slice of the chunk that was given to recv or
-                         of one the channel holds; borrowed until the next call of recv */
+                         of one the channel holds; borrowed until the next call of next or recv */
     TERN_SECURE_END,  /* the remote ended the channel in good order */
 };
 
