@@ -249,15 +249,8 @@ static void bad_texts_are_refused(void **state)
 static void letters_of_either_case_are_read_where_the_table_says_so(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"f48454c4c6f",
-                                        "F48454c4C6f",
-                                        "bJBCUYTDP",
-                                        "BjbcUYTDP",
-                                        "v912KOJ3F",
-                                        "c"
-                                        "jbcuyTDP",
-                                        "K3ylgb3vz",
-                                        "k3YLGB3VZ"};
+    static const char *const texts[] = {"f48454c4c6f", "F48454c4C6f", "bJBCUYTDP", "BjbcUYTDP",
+                                        "v912KOJ3F",   "cjbcuyTDP",   "K3ylgb3vz", "k3YLGB3VZ"};
     for (size_t i = 0; i < TERN_COUNT_OF(texts); i++) {
         uint8_t bytes[16];
         struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
