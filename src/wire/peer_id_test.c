@@ -116,6 +116,10 @@ static void small_keys_live_in_the_id_and_large_ones_as_a_hash(void **state)
     assert_true(tern_peer_id_equal(&id, &back));
 }
 
+#define LONG_IDENTITY                                                                              \
+    "002b08011220000102030405060708090a0b0c0d0e0f1011121314151617"                                 \
+    "18191a1b1c1d1e1f20212223242526"
+
 static void other_multihashes_are_no_peer_ids(void **state)
 {
     (void)state;
@@ -129,8 +133,7 @@ static void other_multihashes_are_no_peer_ids(void **state)
         "1114e1fce656c48fc55f2214f9cd70ab11d3d7c54074",                         /* sha1 */
         "1620e1fce656c48fc55f2214f9cd70ab11d3d7c54074c5c4405e535e5eb5a88f55ac", /* sha3-256 */
         /* an identity of 43 bytes */
-        "002b08011220000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f202122232425"
-        "26",
+        LONG_IDENTITY,
         /* bytes behind it */
         "1220e1fce656c48fc55f2214f9cd70ab11d3d7c54074c5c4405e535e5eb5a88f55ac00",
     };
