@@ -230,7 +230,7 @@ TERN_API void tern_host_answer(struct tern_host *host, uint64_t request,
 
 enum tern_event_kind {
     TERN_EVENT_NONE,
-    TERN_EVENT_PEER_CONNECTED,    /* peer */
+    TERN_EVENT_PEER_CONNECTED,    /* peer, outbound, text: the remote's address */
     TERN_EVENT_PEER_DISCONNECTED, /* peer */
     TERN_EVENT_LISTENING,         /* text: the address, with its port */
     TERN_EVENT_LISTEN_FAILED,     /* text, err */
@@ -264,6 +264,7 @@ struct tern_event {
     uint64_t message; /* for tern_host_verdict; 0: none is wanted */
     uint64_t request; /* for tern_host_answer */
     uint32_t code;
+    bool outbound; /* PEER_CONNECTED: we dialled */
 };
 
 /* tern_host_next_event gives the next event, waiting at most timeout_ms (0: not at all, -1: for ever).

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/ring.h"
 #include "host/connector.h"
+#include "swarm/addr.h"
 
 enum { HOST_EVENTS_MAX = 4096 };
 
@@ -13,6 +14,7 @@ struct host_event {
     tern_peer peer;
     struct tern_peer_id peer_id;
     tern_token token;
+    bool outbound;
     struct tern_multiaddr address;
 };
 
@@ -50,6 +52,17 @@ static void host_push(struct tern_host_core *core, const struct host_event *even
         tern_metric_add(&core->metrics, TERN_METRIC_HOST_EVENTS_DROPPED, 1);
 }
 
+/* From where to where a peer's first connection goes. */
+static void host_describe_connection(struct tern_host_core *core, tern_connection connection,
+                                     struct host_event *out)
+{
+    struct tern_connection_info info;
+    if (!tern_swarm_connection_info(core->swarm, connection, &info))
+        return;
+    out->outbound = info.outbound;
+    tern_endpoint_multiaddr(&info.remote, &out->address);
+}
+
 static void host_observe(void *self, tern_time now, const struct tern_swarm_event *event)
 {
     struct tern_host_core *core = self;
@@ -62,6 +75,7 @@ static void host_observe(void *self, tern_time now, const struct tern_swarm_even
     switch (event->kind) {
     case TERN_SWARM_PEER_UP:
         out.kind = TERN_HOST_PEER_UP;
+        host_describe_connection(core, event->connection, &out);
         host_push(core, &out);
         break;
     case TERN_SWARM_PEER_DOWN:
@@ -242,6 +256,7 @@ static bool host_next_plain(struct tern_host_core *core, struct tern_host_event 
     event->peer = plain.peer;
     event->peer_id = plain.peer_id;
     event->token = plain.token;
+    event->outbound = plain.outbound;
     event->address = plain.address;
     return true;
 }

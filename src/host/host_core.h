@@ -72,7 +72,7 @@ TERN_NODISCARD tern_err tern_host_core_bootstrap(struct tern_host_core *core, te
 
 /* What happened, of all parts. Pointers are borrowed until the next call. */
 enum tern_host_event_kind {
-    TERN_HOST_PEER_UP,   /* peer, peer_id */
+    TERN_HOST_PEER_UP,   /* peer, peer_id, outbound, address: the remote's */
     TERN_HOST_PEER_DOWN, /* peer, peer_id */
     TERN_HOST_LISTENING, /* address */
     TERN_HOST_LISTEN_FAILED,
@@ -91,6 +91,7 @@ struct tern_host_event {
     struct tern_peer_id peer_id;
     tern_token token;
     tern_time rtt_ns;
+    bool outbound;
     struct tern_multiaddr address;
     struct tern_gossip_event gossip;
     struct tern_request_event request;

@@ -116,6 +116,8 @@ static void event_fill(struct tern_host *host, const struct tern_host_event *fro
     switch (from->kind) {
     case TERN_HOST_PEER_UP:
         event->kind = TERN_EVENT_PEER_CONNECTED;
+        event->outbound = from->outbound;
+        event->text = event_address(host, &from->address);
         break;
     case TERN_HOST_PEER_DOWN:
         event->kind = TERN_EVENT_PEER_DISCONNECTED;

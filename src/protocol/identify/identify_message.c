@@ -91,13 +91,3 @@ void identify_encode(const struct identify_own *own, struct tern_writer *out)
     if (own->signed_record.size > 0)
         tern_pb_write_bytes(out, 8, own->signed_record);
 }
-
-void identify_observed(const struct tern_endpoint *remote, struct tern_multiaddr *observed)
-{
-    *observed = (struct tern_multiaddr){0};
-    bool ip4 = remote->family == 4;
-    if (tern_multiaddr_append(observed, ip4 ? TERN_MULTIADDR_IP4 : TERN_MULTIADDR_IP6,
-                              tern_view_of(remote->ip, ip4 ? 4 : 16)) != TERN_OK ||
-        tern_multiaddr_append_port(observed, TERN_MULTIADDR_TCP, remote->port) != TERN_OK)
-        observed->size = 0;
-}

@@ -58,7 +58,4 @@ struct identify_own {
 
 void identify_encode(const struct identify_own *own, struct tern_writer *out);
 
-/* identify_observed makes the address at which we see a remote. */
-void identify_observed(const struct tern_endpoint *remote, struct tern_multiaddr *observed);
-
 #endif
