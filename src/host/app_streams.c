@@ -106,8 +106,10 @@ tern_err tern_app_streams_find(const struct tern_app_streams *s, tern_app_stream
                                struct tern_stream *stream)
 {
     const struct app_stream *found = app_find(s, id);
-    if (found == NULL || (found->news & APP_NEWS_ENDED) != 0)
+    if (found == NULL)
         return TERN_ERR_STALE;
+    if ((found->news & APP_NEWS_ENDED) != 0)
+        return found->err == TERN_OK ? TERN_ERR_END : found->err;
     *stream = found->stream;
     return TERN_OK;
 }

@@ -33,7 +33,8 @@ TERN_NODISCARD tern_err tern_app_streams_open(struct tern_app_streams *streams, 
                                               tern_peer peer, const struct tern_stream_offer *offer,
                                               tern_app_stream *stream);
 
-/* tern_app_streams_find gives the swarm's handle; TERN_ERR_STALE: it has ended. */
+/* tern_app_streams_find gives the swarm's handle. When the stream has ended and the ENDED event waits:
+ * TERN_ERR_END (in good order: all was read) or why it ended. TERN_ERR_STALE: that was told already. */
 TERN_NODISCARD tern_err tern_app_streams_find(const struct tern_app_streams *streams,
                                               tern_app_stream id, struct tern_stream *stream);
 
