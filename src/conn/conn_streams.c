@@ -217,8 +217,11 @@ static bool streams_ended(struct tern_conn *conn, struct conn_stream *stream, te
                           struct tern_conn_event *out)
 {
     bool outbound = stream->outbound;
-    if (outbound)
+    uint32_t code = out->code;
+    if (outbound) {
         streams_refused(out, stream, err);
+        out->code = code;
+    }
     streams_free(conn, stream);
     return outbound;
 }

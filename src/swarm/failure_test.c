@@ -44,12 +44,13 @@ static bool failing_life(struct test_world *w)
     return ok;
 }
 
-static struct test_world *failing_world(void)
+static struct test_world *failing_world(enum tern_secure_kind secure)
 {
     struct test_world *w = test_world_new();
     for (int i = 0; i < 2; i++) {
         struct test_node *node = test_node_add(w);
         node->config.book_saved = true;
+        node->config.secure[0] = secure;
         assert_true(test_node_start(node));
     }
     test_listen(w->nodes[1]);
@@ -57,14 +58,13 @@ static struct test_world *failing_world(void)
     return w;
 }
 
-static void each_allocation_fails_in_turn(void **state)
+static size_t fail_each_allocation(enum tern_secure_kind secure)
 {
-    (void)state;
     size_t runs = 0;
     for (uint32_t failing = 0; failing < 2; failing++) {
         for (int onwards = 0; onwards < 2; onwards++) {
             for (uint64_t n = 1;; n++) {
-                struct test_world *w = failing_world();
+                struct test_world *w = failing_world(secure);
                 struct test_node *node = w->nodes[failing];
                 tern_mem_fail_at(&node->mem, n, onwards != 0);
                 bool ok = failing_life(w);
@@ -86,8 +86,16 @@ static void each_allocation_fails_in_turn(void **state)
             }
         }
     }
-    print_message("swarm: %zu lives with a failing allocation\n", runs);
-    assert_true(runs > 60);
+    return runs;
+}
+
+static void each_allocation_fails_in_turn(void **state)
+{
+    (void)state;
+    size_t runs = fail_each_allocation(TERN_SECURE_PLAINTEXT);
+    size_t runs_noise = fail_each_allocation(TERN_SECURE_NOISE);
+    print_message("swarm: %zu and %zu lives with a failing allocation\n", runs, runs_noise);
+    assert_true(runs > 60 && runs_noise > 60);
 }
 
 static void a_swarm_that_cannot_be_made_leaves_nothing(void **state)
@@ -114,7 +122,7 @@ static void each_reservation_fails_in_turn(void **state)
     size_t runs = 0;
     for (uint32_t failing = 0; failing < 2; failing++) {
         for (uint64_t n = 1;; n++) {
-            struct test_world *w = failing_world();
+            struct test_world *w = failing_world(TERN_SECURE_PLAINTEXT);
             struct tern_scope *system = &w->nodes[failing]->swarm->system;
             system->fail_at = system->reservations + n;
             bool ok = failing_life(w);

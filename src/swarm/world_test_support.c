@@ -372,7 +372,7 @@ static void world_commands(struct test_node *node)
             break;
         case TERN_COMMAND_JOB:
             command.job->run(command.job);
-            world_input(w, w->now + TERN_MILLISECOND, node->index,
+            world_input(w, w->now + w->job_time, node->index,
                         (struct tern_input){.kind = TERN_INPUT_JOB_DONE, .job = command.job});
             break;
         case TERN_COMMAND_STORE:
@@ -620,6 +620,7 @@ struct test_world *test_world_new(void)
     TERN_CHECK(w != NULL);
     w->now = TEST_START;
     w->latency = 10 * TERN_MILLISECOND;
+    w->job_time = TERN_MILLISECOND;
     w->trace = (struct tern_trace){.sink = world_traced, .context = w};
     return w;
 }
@@ -712,6 +713,7 @@ void test_world_free(struct test_world *w)
 {
     for (uint32_t i = 0; i < w->nodes_count; i++) {
         test_node_stop(w->nodes[i]);
+        tern_mem_fini(&w->nodes[i]->mem);
         tern_private_key_fini(&w->nodes[i]->key);
         free(w->nodes[i]);
     }

@@ -109,6 +109,7 @@ struct test_node {
 struct test_world {
     tern_time now;
     tern_time latency;
+    tern_time job_time;
     uint64_t sequence;
     bool mute; /* links come up, and carry nothing */
     struct test_node *nodes[TEST_NODES_MAX];
