@@ -38,7 +38,8 @@ struct bench {
     uint8_t *out;
 };
 
-/* Processor time, not the wall clock: the figures are of this work alone, whatever else the machine does. */
+/* Processor time, not the wall clock: the figures are of this work alone, whatever else the machine
+ * does. */
 static double now(void)
 {
     struct timespec t;

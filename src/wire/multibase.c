@@ -4,7 +4,7 @@
 
 enum base_kind { KIND_BITS, KIND_NUMBER };
 
-enum { BASE_CHARACTERS = 128, BASE_NONE = 0xff, BASE_NUMBER_TEXT_MAX = 640 };
+enum { BASE_CHARACTERS = 128, BASE_NONE = 0xff, BASE_NUMBER_TEXT_MAX = 640, BASE_LIMBS_MAX = 72 };
 
 struct base_row {
     const char *name;
@@ -167,30 +167,61 @@ static tern_err base_decode_bits(const struct base_row *row, struct tern_view te
     return tern_writer_ok(bytes) ? TERN_OK : TERN_ERR_TOO_LARGE;
 }
 
-/* Both directions of the number bases are one long division, digit by digit: out, most significant
- * digit last, takes times `from` plus the next digit, in base `to`. False: out is too small. */
+/* Both directions of the number bases are one long multiplication with carry. The number is kept in
+ * limbs, least significant first; a limb holds as many digits of the base it is written in as fit
+ * 32 bits (five of base 58), so that most of the work is done a group of digits at a time. */
 struct base_number {
-    uint8_t *digits;
+    uint32_t limbs[BASE_LIMBS_MAX];
     size_t capacity;
     size_t count;
-    uint32_t base;
+    uint64_t base; /* of a limb */
 };
 
-static bool base_number_add(struct base_number *n, uint32_t times, uint32_t digit)
+/* The number becomes itself times `times`, plus `digit`; digit < times <= 2^32. False: it does not
+ * fit. */
+static bool base_number_add(struct base_number *n, uint64_t times, uint64_t digit)
 {
-    uint32_t carry = digit;
+    uint64_t carry = digit;
     for (size_t i = 0; i < n->count; i++) {
-        carry += n->digits[i] * times;
-        n->digits[i] = (uint8_t)(carry % n->base);
+        carry += n->limbs[i] * times;
+        n->limbs[i] = (uint32_t)(carry % n->base);
         carry /= n->base;
     }
     while (carry > 0) {
         if (n->count == n->capacity)
             return false;
-        n->digits[n->count++] = (uint8_t)(carry % n->base);
+        n->limbs[n->count++] = (uint32_t)(carry % n->base);
         carry /= n->base;
     }
     return true;
+}
+
+/* How many digits of the base one limb takes, and how many values they have. */
+static size_t base_limb_digits(uint64_t base, uint64_t *values)
+{
+    size_t digits = 0;
+    for (*values = 1; *values * base <= UINT32_MAX; *values *= base)
+        digits++;
+    return digits;
+}
+
+/* Writes the digits of a number whose limbs hold limb_digits of them each. */
+static void base_number_write(const struct base_number *n, const char *alphabet, size_t limb_digits,
+                              struct tern_writer *text)
+{
+    uint32_t base = (uint32_t)strlen(alphabet);
+    for (size_t i = n->count; i > 0; i--) {
+        uint8_t digits[sizeof(uint32_t) * 8];
+        uint32_t limb = n->limbs[i - 1];
+        size_t count = 0;
+        /* All digits, with leading zeros, but for the first limb. */
+        while (i == n->count ? limb > 0 : count < limb_digits) {
+            digits[count++] = (uint8_t)alphabet[limb % base];
+            limb /= base;
+        }
+        while (count > 0)
+            tern_writer_u8(text, digits[--count]);
+    }
 }
 
 static tern_err base_encode_number(const struct base_row *row, struct tern_view bytes,
@@ -198,21 +229,47 @@ static tern_err base_encode_number(const struct base_row *row, struct tern_view 
 {
     if (bytes.size > TERN_BASE_NUMBER_SIZE_MAX)
         return TERN_ERR_TOO_LARGE;
-    uint8_t digits[BASE_NUMBER_TEXT_MAX + 1];
-    struct base_number n = {
-        .digits = digits, .capacity = sizeof digits, .base = (uint32_t)strlen(row->alphabet)};
+    struct base_number n = {.capacity = BASE_LIMBS_MAX};
+    size_t limb_digits = base_limb_digits(strlen(row->alphabet), &n.base);
     size_t zeros = 0;
     while (zeros < bytes.size && bytes.data[zeros] == 0)
         zeros++;
-    for (size_t i = zeros; i < bytes.size; i++) {
-        bool fits = base_number_add(&n, 256, bytes.data[i]);
-        TERN_CHECK(fits); /* 256 bytes are 617 decimal digits */
+    for (size_t i = zeros; i < bytes.size;) {
+        uint64_t times = 1;
+        uint64_t group = 0;
+        for (; i < bytes.size && times <= UINT32_MAX; i++, times <<= 8)
+            group = group << 8 | bytes.data[i];
+        bool fits = base_number_add(&n, times, group);
+        TERN_CHECK(fits); /* 256 bytes are 617 decimal digits: 69 limbs */
     }
     for (size_t i = 0; i < zeros; i++)
         tern_writer_u8(text, (uint8_t)row->alphabet[0]);
-    for (size_t i = n.count; i > 0; i--)
-        tern_writer_u8(text, (uint8_t)row->alphabet[digits[i - 1]]);
+    base_number_write(&n, row->alphabet, limb_digits, text);
     return tern_writer_ok(text) ? TERN_OK : TERN_ERR_TOO_LARGE;
+}
+
+/* Reads the digits of a text, a limb's worth at a time, into limbs of 32 bits. */
+static tern_err base_number_read(const struct base_row *row, struct tern_view text,
+                                 struct base_number *n)
+{
+    uint8_t digits[BASE_CHARACTERS];
+    uint64_t values;
+    base_digits(row, digits);
+    uint64_t base = strlen(row->alphabet);
+    size_t limb_digits = base_limb_digits(base, &values);
+    for (size_t i = 0; i < text.size;) {
+        uint64_t times = 1;
+        uint64_t group = 0;
+        for (size_t j = 0; j < limb_digits && i < text.size; j++, i++, times *= base) {
+            uint8_t digit = base_digit(digits, text.data[i]);
+            if (digit == BASE_NONE)
+                return TERN_ERR_MALFORMED;
+            group = group * base + digit;
+        }
+        if (!base_number_add(n, times, group))
+            return TERN_ERR_TOO_LARGE;
+    }
+    return TERN_OK;
 }
 
 static tern_err base_decode_number(const struct base_row *row, struct tern_view text,
@@ -220,27 +277,24 @@ static tern_err base_decode_number(const struct base_row *row, struct tern_view 
 {
     if (text.size > BASE_NUMBER_TEXT_MAX)
         return TERN_ERR_TOO_LARGE;
-    uint8_t digits[BASE_CHARACTERS];
-    base_digits(row, digits);
-    uint8_t number[TERN_BASE_NUMBER_SIZE_MAX];
-    struct base_number n = {.digits = number, .capacity = sizeof number, .base = 256};
-    uint32_t from = (uint32_t)strlen(row->alphabet);
     size_t zeros = 0;
     while (zeros < text.size && text.data[zeros] == (uint8_t)row->alphabet[0])
         zeros++;
-    for (size_t i = zeros; i < text.size; i++) {
-        uint8_t digit = base_digit(digits, text.data[i]);
-        if (digit == BASE_NONE)
-            return TERN_ERR_MALFORMED;
-        if (!base_number_add(&n, from, digit))
-            return TERN_ERR_TOO_LARGE;
-    }
-    if (zeros + n.count > TERN_BASE_NUMBER_SIZE_MAX)
+    struct base_number n = {.capacity = TERN_BASE_NUMBER_SIZE_MAX / sizeof(uint32_t),
+                            .base = UINT64_C(1) << 32};
+    TERN_TRY(base_number_read(row, tern_view_of(text.data + zeros, text.size - zeros), &n));
+    uint8_t number[TERN_BASE_NUMBER_SIZE_MAX];
+    struct tern_writer w = tern_writer_of(number, sizeof number);
+    for (size_t i = n.count; i > 0; i--)
+        tern_writer_u32be(&w, n.limbs[i - 1]);
+    struct tern_view value = tern_writer_view(&w);
+    while (value.size > 0 && value.data[0] == 0)
+        value = tern_view_of(value.data + 1, value.size - 1);
+    if (zeros + value.size > TERN_BASE_NUMBER_SIZE_MAX)
         return TERN_ERR_TOO_LARGE;
     for (size_t i = 0; i < zeros; i++)
         tern_writer_u8(bytes, 0);
-    for (size_t i = n.count; i > 0; i--)
-        tern_writer_u8(bytes, number[i - 1]);
+    tern_writer_bytes(bytes, value);
     return tern_writer_ok(bytes) ? TERN_OK : TERN_ERR_TOO_LARGE;
 }
 
