@@ -17,8 +17,8 @@
  * lives. Above 256 KiB the window is a reservation in windows, one budget for all connections: a
  * stream whose owner consumed half its window within two round trips has it doubled, up to
  * window_max, if the budget agrees; one that took more than sixteen round trips for half has it
- * halved again. A stream gives its reservation back when it ends. Credit returns when bytes are
- * consumed, in one update for at least half a window.
+ * made smaller again. A stream gives its reservation back when it ends. Credit returns when bytes
+ * are consumed, in one update for at least a quarter of the window.
  *
  * Sending. write copies into or references chunks, at most send_buffer_max bytes a stream, charged
  * to scope. send gives control frames first, then streams of class CONTROL, then the other classes

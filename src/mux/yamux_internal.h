@@ -48,13 +48,14 @@ struct tern_yamux_stream {
     struct tern_yamux_stream *hash_next;
     struct tern_yamux_queue in;
     struct tern_yamux_queue out;
-    tern_time update_at; /* when the last window update went, or the stream began */
-    uint32_t wire_id;    /* 0: nothing was sent yet */
-    uint32_t slot;       /* TERN_YAMUX_NO_SLOT: the id is dead */
+    tern_time tuned_at; /* when the window was tuned last, or the stream began */
+    uint32_t wire_id;   /* 0: nothing was sent yet */
+    uint32_t slot;      /* TERN_YAMUX_NO_SLOT: the id is dead */
     uint32_t generation;
     uint32_t flags;
     uint32_t code;        /* of the RESET event and of the RST frame */
     uint32_t window;      /* receive window; above the initial it is reserved in windows */
+    uint32_t returned;    /* credit given back since tuned_at */
     uint32_t recv_credit; /* what the remote may still send */
     uint32_t send_credit; /* what we may still send */
     uint32_t charged;     /* bytes of in that scope is charged for */
