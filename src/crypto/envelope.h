@@ -1,7 +1,9 @@
 /*
  * Sealing and opening of signed envelopes and signed peer records; their encoding is
- * wire/envelope.h, which also tells the limits and the specification. Pure; a few kilobytes of
- * stack.
+ * wire/envelope.h, which also tells the limits and the specification. Pure; up to 40 KiB of stack.
+ *
+ * The signature covers an envelope's contents, not its bytes: protobuf can encode the same contents
+ * in more than one way, so the bytes of an envelope are no identity.
  */
 #ifndef TERN_CRYPTO_ENVELOPE_H
 #define TERN_CRYPTO_ENVELOPE_H

@@ -1,7 +1,7 @@
 /*
- * Any bytes as a signed peer record: no input is believed that was not signed. The first bytes also
- * serve as payload of an envelope that is sealed here, which must open, and must not after any byte
- * changed.
+ * Any bytes as a signed peer record. They also serve as payload of an envelope that is sealed here,
+ * which must open, and after a change must not, or say the same: the signature covers the contents,
+ * and protobuf can encode those in more than one way.
  */
 #include "base/check.h"
 #include "crypto/envelope.h"
@@ -30,8 +30,13 @@ static void check_sealed(struct tern_view in)
                TERN_OK);
     TERN_CHECK(tern_view_equal(envelope.payload, in));
     out[in.size == 0 ? 0 : in.data[0] % w.size] ^= 0x40;
-    TERN_CHECK(tern_envelope_open(tern_writer_view(&w), content.domain, &envelope, &signer) !=
-               TERN_OK);
+    struct tern_peer_id changed_signer;
+    if (tern_envelope_open(tern_writer_view(&w), content.domain, &envelope, &changed_signer) !=
+        TERN_OK)
+        return;
+    TERN_CHECK(tern_view_equal(envelope.payload, in));
+    TERN_CHECK(tern_view_equal(envelope.payload_type, content.payload_type));
+    TERN_CHECK(tern_peer_id_equal(&signer, &changed_signer));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

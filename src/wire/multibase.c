@@ -248,8 +248,8 @@ static tern_err base_encode_number(const struct base_row *row, struct tern_view 
     return tern_writer_ok(text) ? TERN_OK : TERN_ERR_TOO_LARGE;
 }
 
-/* Reads the digits of a text, a limb's worth at a time, into limbs of 32 bits. */
-static tern_err base_number_read(const struct base_row *row, struct tern_view text,
+/* Reads the digits of a text from start, a limb's worth at a time, into limbs of 32 bits. */
+static tern_err base_number_read(const struct base_row *row, struct tern_view text, size_t start,
                                  struct base_number *n)
 {
     uint8_t digits[BASE_CHARACTERS];
@@ -257,7 +257,7 @@ static tern_err base_number_read(const struct base_row *row, struct tern_view te
     base_digits(row, digits);
     uint64_t base = strlen(row->alphabet);
     size_t limb_digits = base_limb_digits(base, &values);
-    for (size_t i = 0; i < text.size;) {
+    for (size_t i = start; i < text.size;) {
         uint64_t times = 1;
         uint64_t group = 0;
         for (size_t j = 0; j < limb_digits && i < text.size; j++, i++, times *= base) {
@@ -282,7 +282,7 @@ static tern_err base_decode_number(const struct base_row *row, struct tern_view 
         zeros++;
     struct base_number n = {.capacity = TERN_BASE_NUMBER_SIZE_MAX / sizeof(uint32_t),
                             .base = UINT64_C(1) << 32};
-    TERN_TRY(base_number_read(row, tern_view_of(text.data + zeros, text.size - zeros), &n));
+    TERN_TRY(base_number_read(row, text, zeros, &n));
     uint8_t number[TERN_BASE_NUMBER_SIZE_MAX];
     struct tern_writer w = tern_writer_of(number, sizeof number);
     for (size_t i = n.count; i > 0; i--)
