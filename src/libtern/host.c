@@ -11,18 +11,17 @@
 #include "runtime/real/keyfile.h"
 #include "runtime/real/store_lmdb.h"
 
-const char *tern_version(void)
-{
-    return TERN_VERSION;
-}
-
-/* --- the machine: the core's, under the lock --- */
+/* --- the machine: the core's, under the lock ---
+ *
+ * The time is read again once the lock is held: a call on another thread may have come in between with
+ * a later one, and time never goes back. */
 
 static void host_input(void *self, tern_time now, const struct tern_input *in)
 {
     struct tern_host *host = self;
+    (void)now;
     pthread_mutex_lock(&host->lock);
-    tern_host_core_ops.input(host->core, now, in);
+    tern_host_core_ops.input(host->core, tern_loop_now(), in);
     pthread_mutex_unlock(&host->lock);
 }
 
@@ -41,8 +40,9 @@ static bool host_next_command(void *self, struct tern_command *command)
 static void host_transmit(void *self, tern_time now, tern_link_id link, struct tern_writer *out)
 {
     struct tern_host *host = self;
+    (void)now;
     pthread_mutex_lock(&host->lock);
-    tern_host_core_ops.transmit(host->core, now, link, out);
+    tern_host_core_ops.transmit(host->core, tern_loop_now(), link, out);
     pthread_mutex_unlock(&host->lock);
 }
 

@@ -1,0 +1,6 @@
+#include "tern/tern.h"
+
+const char *tern_version(void)
+{
+    return TERN_VERSION;
+}
