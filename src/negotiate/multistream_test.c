@@ -204,7 +204,7 @@ static void dialer_refuses_answers_to_what_it_has_not_said(void **state)
         if (cases[i].said)
             tern_multistream_dialer_send(&d, &out);
         struct tern_view rest = cases[i].script;
-        for (int call = 0; rest.size > 0; call++) {
+        while (rest.size > 0) {
             size_t used;
             tern_err err = tern_multistream_dialer_recv(&d, rest, &used);
             assert_int_equal(err, d.err);
