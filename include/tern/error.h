@@ -1,6 +1,6 @@
 /*
- * Errors of Tern: one table (errors.def). A function that can fail returns tern_err; TERN_OK is 0. The
- * compiler warns when the result is dropped.
+ * Errors of Tern: one table (errors.def). A function that can fail returns tern_err; TERN_OK is 0.
+ * The compiler warns when the result is dropped.
  */
 #ifndef TERN_ERROR_H
 #define TERN_ERROR_H

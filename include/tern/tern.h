@@ -7,17 +7,18 @@
  * Two ways to use it:
  *   threaded   tern_host_start() runs the host on a thread of its own; every function may be called
  *              from any thread, and tern_host_next_event() waits.
- *   embedded   no thread is made: poll tern_host_fd() in your own event loop, call tern_host_process()
- *              when it is readable or tern_host_timeout_ms() has passed, then draw events with timeout 0.
- *              Or call tern_host_next_event() with a timeout: it processes while it waits.
+ *   embedded   no thread is made: poll tern_host_fd() in your own event loop, call
+ * tern_host_process() when it is readable or tern_host_timeout_ms() has passed, then draw events
+ * with timeout 0. Or call tern_host_next_event() with a timeout: it processes while it waits.
  *
- * Names: peers are text (base58btc, "12D3Koo…"), addresses are multiaddrs ("/ip4/192.0.2.7/tcp/4001",
- * with "/p2p/12D3Koo…" at the end where a peer is meant). All text is NUL-terminated; bytes come with
- * a size. Times are in milliseconds where a name ends in _ms and nanoseconds where it ends in _ns.
+ * Names: peers are text (base58btc, "12D3Koo…"), addresses are multiaddrs
+ * ("/ip4/192.0.2.7/tcp/4001", with "/p2p/12D3Koo…" at the end where a peer is meant). All text is
+ * NUL-terminated; bytes come with a size. Times are in milliseconds where a name ends in _ms and
+ * nanoseconds where it ends in _ns.
  *
- * Memory: what you pass in is copied before the call returns. What an event points to belongs to the
- * host and is valid until the next call of tern_host_next_event. Handles are numbers; one that has ended
- * gives TERN_ERR_STALE, never a crash.
+ * Memory: what you pass in is copied before the call returns. What an event points to belongs to
+ * the host and is valid until the next call of tern_host_next_event. Handles are numbers; one that
+ * has ended gives TERN_ERR_STALE, never a crash.
  *
  * A minimal program is examples/echo.c.
  */
@@ -39,14 +40,19 @@ extern "C" {
 /* tern_version is the version of the library that runs, as "0.1.0". */
 TERN_API const char *tern_version(void);
 
-#define TERN_PEER_TEXT_SIZE 64      /* of a peer id as text, its terminator included */
+#define TERN_PEER_TEXT_SIZE    64   /* of a peer id as text, its terminator included */
 #define TERN_ADDRESS_TEXT_SIZE 1280 /* of any multiaddr as text, likewise */
 
 /* --- hosts --- */
 
 struct tern_host; /* opaque */
 
-enum tern_key_kind { TERN_KEY_KIND_ED25519, TERN_KEY_KIND_SECP256K1, TERN_KEY_KIND_ECDSA, TERN_KEY_KIND_RSA };
+enum tern_key_kind {
+    TERN_KEY_KIND_ED25519,
+    TERN_KEY_KIND_SECP256K1,
+    TERN_KEY_KIND_ECDSA,
+    TERN_KEY_KIND_RSA
+};
 
 enum tern_profile_kind {
     TERN_PROFILE_KIND_METER,   /* a small device: 16 connections */
@@ -60,29 +66,31 @@ enum tern_signing { TERN_SIGNING_STRICT, TERN_SIGNING_NONE };
  * size tells the library which of them you know. */
 struct tern_host_options {
     size_t size;
-    const char *key_file;    /* identity; made with mode 0600 when it is not there. NULL: a new identity
-                                every time, of key_kind */
+    const char *key_file;        /* identity; made with mode 0600 when it is not there. NULL: a new
+                                    identity        every time, of key_kind */
     enum tern_key_kind key_kind; /* of a key that is made */
-    const char *store_path;  /* a directory in which known peers are kept over restarts; NULL: not kept */
+    const char
+        *store_path; /* a directory in which known peers are kept over restarts; NULL: not kept */
     enum tern_profile_kind profile;
     enum tern_signing pubsub_signing;
-    const char *agent;       /* what identify tells others; NULL: "tern/" and the version */
-    uint32_t peers_want;     /* connect to known peers until there are so many; 0: only when told to */
-    const uint8_t *private_key; /* an identity given as bytes (protobuf PrivateKey); wins over key_file */
+    const char *agent;   /* what identify tells others; NULL: "tern/" and the version */
+    uint32_t peers_want; /* connect to known peers until there are so many; 0: only when told to */
+    const uint8_t
+        *private_key; /* an identity given as bytes (protobuf PrivateKey); wins over key_file */
     size_t private_key_size;
 };
 
 TERN_API void tern_host_options_init(struct tern_host_options *options);
 
-/* tern_host_new makes a host. message, if not NULL, receives a sentence about what went wrong (at most
- * message_size bytes with terminator). TERN_ERR_MEMORY, TERN_ERR_BAD_KEY (the key file holds none),
- * TERN_ERR_IO (it cannot be read or made), TERN_ERR_STORAGE and TERN_ERR_EXISTS (the store),
+/* tern_host_new makes a host. message, if not NULL, receives a sentence about what went wrong (at
+ * most message_size bytes with terminator). TERN_ERR_MEMORY, TERN_ERR_BAD_KEY (the key file holds
+ * none), TERN_ERR_IO (it cannot be read or made), TERN_ERR_STORAGE and TERN_ERR_EXISTS (the store),
  * TERN_ERR_INVALID (size, or a value out of range). */
 TERN_API tern_err tern_host_new(const struct tern_host_options *options, struct tern_host **host,
                                 char *message, size_t message_size);
 
-/* tern_host_free ends all connections and frees everything; NULL is allowed. No other call may be under
- * way. */
+/* tern_host_free ends all connections and frees everything; NULL is allowed. No other call may be
+ * under way. */
 TERN_API void tern_host_free(struct tern_host *host);
 
 /* tern_host_start runs the host on a thread of its own. Once. TERN_ERR_MEMORY, TERN_ERR_EXISTS. */
@@ -96,23 +104,27 @@ TERN_API void tern_host_process(struct tern_host *host);
 /* tern_host_peer_id is the host's own id; valid for the host's life. */
 TERN_API const char *tern_host_peer_id(const struct tern_host *host);
 
-/* tern_host_address copies the i-th address at which the host can be dialled, "/p2p/…" included, to text
- * (TERN_ADDRESS_TEXT_SIZE bytes are enough). TERN_ERR_NOT_FOUND past the last; TERN_ERR_TOO_LARGE. */
+/* tern_host_address copies the i-th address at which the host can be dialled, "/p2p/…" included, to
+ * text (TERN_ADDRESS_TEXT_SIZE bytes are enough). TERN_ERR_NOT_FOUND past the last;
+ * TERN_ERR_TOO_LARGE. */
 TERN_API tern_err tern_host_address(struct tern_host *host, size_t i, char *text, size_t text_size);
 
 /* --- connections --- */
 
 /* tern_host_listen listens, as at "/ip4/0.0.0.0/tcp/4001"; port 0 takes a free one. A LISTENING or
- * LISTEN_FAILED event follows. TERN_ERR_INVALID: not a multiaddr; TERN_ERR_UNSUPPORTED: of a transport we
- * do not have; TERN_ERR_FULL. */
+ * LISTEN_FAILED event follows. TERN_ERR_INVALID: not a multiaddr; TERN_ERR_UNSUPPORTED: of a
+ * transport we do not have; TERN_ERR_FULL. */
 TERN_API tern_err tern_host_listen(struct tern_host *host, const char *address);
 
-/* tern_host_dial connects; a DIALED or DIAL_FAILED event with the token follows. The address ends in
- * "/p2p/…", or is "/p2p/…" alone for a peer whose addresses are known; without it whoever answers is
- * taken. token may be NULL. TERN_ERR_INVALID, UNSUPPORTED, NO_ADDRESS, GATED, RATE, SELF, FULL. */
+/* tern_host_dial connects; a DIALED or DIAL_FAILED event with the token follows. The address ends
+ * in
+ * "/p2p/…", or is "/p2p/…" alone for a peer whose addresses are known; without it whoever answers
+ * is taken. token may be NULL. TERN_ERR_INVALID, UNSUPPORTED, NO_ADDRESS, GATED, RATE, SELF, FULL.
+ */
 TERN_API tern_err tern_host_dial(struct tern_host *host, const char *address, uint64_t *token);
 
-/* tern_host_bootstrap adds an address that is dialled now and whenever peers are too few. It ends in
+/* tern_host_bootstrap adds an address that is dialled now and whenever peers are too few. It ends
+ * in
  * "/p2p/…". TERN_ERR_INVALID, TERN_ERR_FULL. */
 TERN_API tern_err tern_host_bootstrap(struct tern_host *host, const char *address);
 
@@ -122,8 +134,8 @@ TERN_API tern_err tern_host_disconnect(struct tern_host *host, const char *peer)
 /* tern_host_peer copies the id of the i-th connected peer. TERN_ERR_NOT_FOUND past the last. */
 TERN_API tern_err tern_host_peer(struct tern_host *host, size_t i, char text[TERN_PEER_TEXT_SIZE]);
 
-/* tern_host_ping measures a round trip; a PING event with the token follows. TERN_ERR_NOT_FOUND: not
- * connected; FULL. */
+/* tern_host_ping measures a round trip; a PING event with the token follows. TERN_ERR_NOT_FOUND:
+ * not connected; FULL. */
 TERN_API tern_err tern_host_ping(struct tern_host *host, const char *peer, uint64_t *token);
 
 /* What a peer told of itself by identify. */
@@ -140,8 +152,8 @@ struct tern_peer_info {
  * IDENTIFIED event comes). */
 TERN_API tern_err tern_host_peer_info(struct tern_host *host, const char *peer,
                                       struct tern_peer_info *info);
-TERN_API tern_err tern_host_peer_address(struct tern_host *host, const char *peer, size_t i, char *text,
-                                         size_t text_size);
+TERN_API tern_err tern_host_peer_address(struct tern_host *host, const char *peer, size_t i,
+                                         char *text, size_t text_size);
 TERN_API tern_err tern_host_peer_protocol(struct tern_host *host, const char *peer, size_t i,
                                           char *text, size_t text_size);
 
@@ -153,24 +165,25 @@ typedef uint64_t tern_stream_handle;
  * STREAM_OPENED event. TERN_ERR_EXISTS, TERN_ERR_FULL, TERN_ERR_INVALID. */
 TERN_API tern_err tern_host_handle(struct tern_host *host, const char *protocol);
 
-/* tern_stream_open opens a stream to a connected peer; it may be written at once. TERN_ERR_NOT_FOUND: not
- * connected; SCOPE_STREAMS, FULL, MEMORY. Whether the peer speaks the protocol shows in a STREAM_READY or
- * STREAM_ENDED (NO_PROTOCOL) event. */
+/* tern_stream_open opens a stream to a connected peer; it may be written at once.
+ * TERN_ERR_NOT_FOUND: not connected; SCOPE_STREAMS, FULL, MEMORY. Whether the peer speaks the
+ * protocol shows in a STREAM_READY or STREAM_ENDED (NO_PROTOCOL) event. */
 TERN_API tern_err tern_stream_open(struct tern_host *host, const char *peer, const char *protocol,
                                    tern_stream_handle *stream);
 
 /* tern_stream_write copies bytes in; *accepted may be fewer than size: then a STREAM_WRITABLE event
  * follows when more can be taken. TERN_ERR_STALE, CLOSED, RESET. */
-TERN_API tern_err tern_stream_write(struct tern_host *host, tern_stream_handle stream, const void *data,
-                                    size_t size, size_t *accepted);
+TERN_API tern_err tern_stream_write(struct tern_host *host, tern_stream_handle stream,
+                                    const void *data, size_t size, size_t *accepted);
 
-/* tern_stream_read copies what has come, at most size bytes, and lets the remote send as much again.
- * TERN_ERR_AGAIN: nothing now, a STREAM_READABLE event follows; TERN_ERR_END: the remote has ended its
- * side and all is read; TERN_ERR_STALE, RESET. */
+/* tern_stream_read copies what has come, at most size bytes, and lets the remote send as much
+ * again. TERN_ERR_AGAIN: nothing now, a STREAM_READABLE event follows; TERN_ERR_END: the remote has
+ * ended its side and all is read; TERN_ERR_STALE, RESET. */
 TERN_API tern_err tern_stream_read(struct tern_host *host, tern_stream_handle stream, void *data,
                                    size_t size, size_t *got);
 
-/* tern_stream_close_write ends our side behind what was written; tern_stream_reset ends both at once. */
+/* tern_stream_close_write ends our side behind what was written; tern_stream_reset ends both at
+ * once. */
 TERN_API tern_err tern_stream_close_write(struct tern_host *host, tern_stream_handle stream);
 TERN_API void tern_stream_reset(struct tern_host *host, tern_stream_handle stream);
 
@@ -184,14 +197,16 @@ enum tern_verdict { TERN_VERDICT_ACCEPT, TERN_VERDICT_IGNORE, TERN_VERDICT_REJEC
 TERN_API tern_err tern_host_subscribe(struct tern_host *host, const char *topic, unsigned flags);
 TERN_API void tern_host_unsubscribe(struct tern_host *host, const char *topic);
 
-/* tern_host_publish sends to all who are subscribed; no subscription of ours is needed. TERN_ERR_TOO_LARGE
- * (about 1 MiB is the limit), FULL, EXISTS (unsigned, and the same bytes were seen lately). */
+/* tern_host_publish sends to all who are subscribed; no subscription of ours is needed.
+ * TERN_ERR_TOO_LARGE (about 1 MiB is the limit), FULL, EXISTS (unsigned, and the same bytes were
+ * seen lately). */
 TERN_API tern_err tern_host_publish(struct tern_host *host, const char *topic, const void *data,
                                     size_t size);
-TERN_API void tern_host_verdict(struct tern_host *host, uint64_t message, enum tern_verdict verdict);
+TERN_API void tern_host_verdict(struct tern_host *host, uint64_t message,
+                                enum tern_verdict verdict);
 
-/* tern_host_topic_peer copies the id of the i-th peer that is subscribed to the topic (mesh: that is in
- * our mesh). TERN_ERR_NOT_FOUND past the last. */
+/* tern_host_topic_peer copies the id of the i-th peer that is subscribed to the topic (mesh: that
+ * is in our mesh). TERN_ERR_NOT_FOUND past the last. */
 enum tern_topic_list { TERN_TOPIC_SUBSCRIBERS, TERN_TOPIC_MESH };
 TERN_API tern_err tern_host_topic_peer(struct tern_host *host, const char *topic,
                                        enum tern_topic_list list, size_t i,
@@ -210,12 +225,13 @@ struct tern_request_options {
     size_t data_size;
     int timeout_ms;
 };
-/* tern_host_request asks; a RESPONSE event with the token follows. TERN_ERR_NOT_FOUND, TOO_LARGE, FULL. */
-TERN_API tern_err tern_host_request(struct tern_host *host, const struct tern_request_options *options,
-                                    uint64_t *token);
+/* tern_host_request asks; a RESPONSE event with the token follows. TERN_ERR_NOT_FOUND, TOO_LARGE,
+ * FULL. */
+TERN_API tern_err tern_host_request(struct tern_host *host,
+                                    const struct tern_request_options *options, uint64_t *token);
 
-/* tern_host_answer answers a REQUEST event. code 0 is fine; another goes to the asker with the reason
- * (may be NULL). A request whose asker has gone is ignored. */
+/* tern_host_answer answers a REQUEST event. code 0 is fine; another goes to the asker with the
+ * reason (may be NULL). A request whose asker has gone is ignored. */
 struct tern_answer_options {
     size_t size; /* sizeof (struct tern_answer_options) */
     uint32_t code;
@@ -243,11 +259,11 @@ enum tern_event_kind {
     TERN_EVENT_STREAM_READABLE,   /* stream */
     TERN_EVENT_STREAM_WRITABLE,   /* stream */
     TERN_EVENT_STREAM_ENDED,      /* stream, err (TERN_OK: in good order), code */
-    TERN_EVENT_MESSAGE,           /* text: the topic; data; author; peer: who passed it on; message */
-    TERN_EVENT_SUBSCRIBED,        /* peer, text: the topic */
-    TERN_EVENT_UNSUBSCRIBED,      /* peer, text: the topic */
-    TERN_EVENT_REQUEST,           /* request, peer, text: the protocol, data */
-    TERN_EVENT_RESPONSE,          /* token, peer, err; when TERN_OK: code, text: the reason, data */
+    TERN_EVENT_MESSAGE,      /* text: the topic; data; author; peer: who passed it on; message */
+    TERN_EVENT_SUBSCRIBED,   /* peer, text: the topic */
+    TERN_EVENT_UNSUBSCRIBED, /* peer, text: the topic */
+    TERN_EVENT_REQUEST,      /* request, peer, text: the protocol, data */
+    TERN_EVENT_RESPONSE,     /* token, peer, err; when TERN_OK: code, text: the reason, data */
 };
 
 struct tern_event {
@@ -267,9 +283,10 @@ struct tern_event {
     bool outbound; /* PEER_CONNECTED: we dialled */
 };
 
-/* tern_host_next_event gives the next event, waiting at most timeout_ms (0: not at all, -1: for ever).
- * TERN_ERR_AGAIN: none came (kind is NONE). One thread at a time draws events. */
-TERN_API tern_err tern_host_next_event(struct tern_host *host, struct tern_event *event, int timeout_ms);
+/* tern_host_next_event gives the next event, waiting at most timeout_ms (0: not at all, -1: for
+ * ever). TERN_ERR_AGAIN: none came (kind is NONE). One thread at a time draws events. */
+TERN_API tern_err tern_host_next_event(struct tern_host *host, struct tern_event *event,
+                                       int timeout_ms);
 
 #ifdef __cplusplus
 }

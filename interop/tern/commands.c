@@ -38,7 +38,8 @@ static void wait_remove(struct peer *peer, struct peer_wait *wait)
 /* --- identify --- */
 
 static json_t *identify_list(struct peer *peer, const char *id,
-                             tern_err (*get)(struct tern_host *, const char *, size_t, char *, size_t))
+                             tern_err (*get)(struct tern_host *, const char *, size_t, char *,
+                                             size_t))
 {
     char text[TERN_ADDRESS_TEXT_SIZE];
     json_t *list = json_array();
@@ -71,9 +72,8 @@ static bool identify_answer(struct peer *peer, long long command, const char *id
 static void wait_dialed(struct peer *peer, struct peer_wait *wait, const struct tern_event *event)
 {
     if (event->err == TERN_OK)
-        peer_result(wait->command,
-                    json_pack("{s:s,s:f}", "peer_id", event->peer, "handshake_ms",
-                              (double)(peer_now_ns() - wait->started_ns) / 1e6));
+        peer_result(wait->command, json_pack("{s:s,s:f}", "peer_id", event->peer, "handshake_ms",
+                                             (double)(peer_now_ns() - wait->started_ns) / 1e6));
     else
         peer_error(wait->command, "dial", event->err);
     wait_remove(peer, wait);
@@ -152,7 +152,8 @@ static void command_dial(struct peer *peer, long long command, const json_t *arg
 
 static void command_ping(struct peer *peer, long long command, const json_t *arguments)
 {
-    struct peer_wait *wait = wait_add(peer, PEER_WAIT_PING, command, argument(arguments, "peer_id"));
+    struct peer_wait *wait =
+        wait_add(peer, PEER_WAIT_PING, command, argument(arguments, "peer_id"));
     wait->rtts = json_array();
     wait->pings_left = (size_t)number(arguments, "count");
     if (wait->pings_left == 0)
@@ -237,9 +238,9 @@ static json_t *topic_list(struct peer *peer, const char *topic, enum tern_topic_
 static void command_topic_peers(struct peer *peer, long long command, const json_t *arguments)
 {
     const char *topic = argument(arguments, "topic");
-    peer_result(command, json_pack("{s:o,s:o}", "peers",
-                                   topic_list(peer, topic, TERN_TOPIC_SUBSCRIBERS), "mesh",
-                                   topic_list(peer, topic, TERN_TOPIC_MESH)));
+    peer_result(command,
+                json_pack("{s:o,s:o}", "peers", topic_list(peer, topic, TERN_TOPIC_SUBSCRIBERS),
+                          "mesh", topic_list(peer, topic, TERN_TOPIC_MESH)));
 }
 
 static void command_close(struct peer *peer, long long command, const json_t *arguments)
@@ -267,9 +268,8 @@ static void command_flood(struct peer *peer, long long command, const json_t *ar
         if (i % FLOOD_BATCH == FLOOD_BATCH - 1)
             tern_host_process(peer->host);
     }
-    peer_result(command,
-                json_pack("{s:I,s:I,s:I}", "count", (json_int_t)count, "start_ns",
-                          (json_int_t)start, "end_ns", (json_int_t)peer_unix_ns()));
+    peer_result(command, json_pack("{s:I,s:I,s:I}", "count", (json_int_t)count, "start_ns",
+                                   (json_int_t)start, "end_ns", (json_int_t)peer_unix_ns()));
 }
 
 static void command_received(struct peer *peer, long long command, const json_t *arguments)
@@ -278,9 +278,9 @@ static void command_received(struct peer *peer, long long command, const json_t 
     static const struct peer_topic none;
     if (topic == NULL)
         topic = &none;
-    peer_result(command, json_pack("{s:I,s:I,s:I}", "count", (json_int_t)topic->count, "first_ns",
-                                   (json_int_t)topic->first_ns, "last_ns",
-                                   (json_int_t)topic->last_ns));
+    peer_result(command,
+                json_pack("{s:I,s:I,s:I}", "count", (json_int_t)topic->count, "first_ns",
+                          (json_int_t)topic->first_ns, "last_ns", (json_int_t)topic->last_ns));
 }
 
 static void command_rss(struct peer *peer, long long command, const json_t *arguments)
@@ -320,12 +320,18 @@ static const struct {
     const char *name;
     void (*run)(struct peer *peer, long long command, const json_t *arguments);
 } commands[] = {
-    {"dial", command_dial},         {"ping", command_ping},
-    {"identify", command_identify}, {"echo", peer_echo},
-    {"subscribe", command_subscribe}, {"publish", command_publish},
-    {"topic_peers", command_topic_peers}, {"close", command_close},
-    {"flood", command_flood},       {"received", command_received},
-    {"rss", command_rss},           {"cpu", command_cpu},
+    {"dial", command_dial},
+    {"ping", command_ping},
+    {"identify", command_identify},
+    {"echo", peer_echo},
+    {"subscribe", command_subscribe},
+    {"publish", command_publish},
+    {"topic_peers", command_topic_peers},
+    {"close", command_close},
+    {"flood", command_flood},
+    {"received", command_received},
+    {"rss", command_rss},
+    {"cpu", command_cpu},
     {"quit", command_quit},
 };
 

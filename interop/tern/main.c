@@ -45,7 +45,8 @@ void peer_say(json_t *object)
 
 void peer_result(long long command, json_t *members)
 {
-    json_t *object = json_pack("{s:s,s:I,s:b}", "event", "result", "id", (json_int_t)command, "ok", 1);
+    json_t *object =
+        json_pack("{s:s,s:I,s:b}", "event", "result", "id", (json_int_t)command, "ok", 1);
     if (members != NULL) {
         json_object_update(object, members);
         json_decref(members);
@@ -107,8 +108,9 @@ static void handle_event(struct peer *peer, const struct tern_event *event)
 {
     switch (event->kind) {
     case TERN_EVENT_PEER_CONNECTED:
-        peer_say(json_pack("{s:s,s:s,s:s,s:s}", "event", "connected", "peer_id", event->peer, "addr",
-                           event->text, "direction", event->outbound ? "outbound" : "inbound"));
+        peer_say(json_pack("{s:s,s:s,s:s,s:s}", "event", "connected", "peer_id", event->peer,
+                           "addr", event->text, "direction",
+                           event->outbound ? "outbound" : "inbound"));
         break;
     case TERN_EVENT_PEER_DISCONNECTED:
         peer_say(json_pack("{s:s,s:s}", "event", "disconnected", "peer_id", event->peer));
@@ -242,8 +244,7 @@ static struct tern_host *make_host(const struct peer_options *options)
     struct tern_host *host = NULL;
     struct tern_host_options host_options;
     tern_host_options_init(&host_options);
-    host_options.private_key_size =
-        peer_identity(options, key, sizeof key, &host_options.key_kind);
+    host_options.private_key_size = peer_identity(options, key, sizeof key, &host_options.key_kind);
     if (host_options.private_key_size > 0)
         host_options.private_key = key;
     if (strcmp(options->pubsub, "strict-no-sign") == 0)

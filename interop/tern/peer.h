@@ -81,14 +81,15 @@ struct peer_options {
     const char *key, *seed, *listen, *pubsub;
 };
 
-uint64_t peer_now_ns(void);      /* monotonic */
-uint64_t peer_unix_ns(void);     /* since 1970 */
-void peer_say(json_t *object);   /* writes a line and frees the object */
+uint64_t peer_now_ns(void);                           /* monotonic */
+uint64_t peer_unix_ns(void);                          /* since 1970 */
+void peer_say(json_t *object);                        /* writes a line and frees the object */
 void peer_result(long long command, json_t *members); /* ok, with members (stolen; NULL: none) */
 void peer_error(long long command, const char *what, tern_err err);
 void hex_digest(struct tern_sha256 *hash, char text[65]);
 
-/* identity.c: the protobuf PrivateKey of a type and seed into out; returns its size. Exits on a bad one. */
+/* identity.c: the protobuf PrivateKey of a type and seed into out; returns its size. Exits on a bad
+ * one. */
 size_t peer_identity(const struct peer_options *options, uint8_t *out, size_t out_size,
                      enum tern_key_kind *kind);
 

@@ -85,7 +85,8 @@ static void stream_end_write(struct peer *peer, struct peer_stream *s)
         tern_stream_reset(peer->host, s->handle);
 }
 
-/* Sends back what came: one buffer at a time, so that a remote that does not read stops us reading. */
+/* Sends back what came: one buffer at a time, so that a remote that does not read stops us reading.
+ */
 static void echo_serve(struct peer *peer, struct peer_stream *s)
 {
     tern_err err = TERN_OK;
@@ -173,8 +174,7 @@ void peer_echo(struct peer *peer, long long command, const json_t *arguments)
     s->command = command;
     s->size = (uint64_t)json_integer_value(json_object_get(arguments, "size"));
     s->started_ns = peer_now_ns();
-    noise_stream_init(&s->noise,
-                      (uint64_t)json_integer_value(json_object_get(arguments, "seed")));
+    noise_stream_init(&s->noise, (uint64_t)json_integer_value(json_object_get(arguments, "seed")));
     tern_sha256_init(&s->hash_sent);
     tern_sha256_init(&s->hash_received);
     echo_send(peer, s);

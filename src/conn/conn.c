@@ -86,7 +86,8 @@ static struct conn_select **conn_select_slot(struct tern_conn *conn)
 }
 
 /* Starts the negotiation of a connection-level protocol; a dialer with one name is lazy. */
-static tern_err conn_start_select(struct tern_conn *conn, const struct tern_view *names, size_t count)
+static tern_err conn_start_select(struct tern_conn *conn, const struct tern_view *names,
+                                  size_t count)
 {
     struct conn_select **slot = conn_select_slot(conn);
     TERN_CHECK(*slot == NULL && count >= 1 && count <= TERN_CONN_SECURE_MAX);
@@ -123,8 +124,8 @@ static bool conn_select_want_send(const struct tern_conn *conn, const struct con
                : tern_multistream_dialer_want_send(&select->dialer);
 }
 
-/* Writes what a negotiation has to say. A listener's is done with when its echo is out; a dialer's when
- * the answer has come, which conn_select_dial sees to. */
+/* Writes what a negotiation has to say. A listener's is done with when its echo is out; a dialer's
+ * when the answer has come, which conn_select_dial sees to. */
 static void conn_select_send(struct tern_conn *conn, struct conn_select **slot,
                              struct tern_writer *out)
 {
@@ -207,8 +208,8 @@ void tern_conn_free(struct tern_conn *conn)
         conn_release(conn);
         return;
     }
-    /* The job works on the channel's memory: streams go now (they are charged to a scope that may end),
-     * the rest when the job is back. */
+    /* The job works on the channel's memory: streams go now (they are charged to a scope that may
+     * end), the rest when the job is back. */
     conn->freed = true;
     conn_streams_fini(conn);
     if (conn->mux.ops != NULL)
@@ -370,8 +371,7 @@ static void conn_drain_secure(struct tern_conn *conn, tern_time now)
         switch (event.kind) {
         case TERN_SECURE_JOB:
             conn->job_out = true;
-            conn_pend(conn,
-                      &(struct tern_conn_event){.kind = TERN_CONN_JOB, .job = event.job});
+            conn_pend(conn, &(struct tern_conn_event){.kind = TERN_CONN_JOB, .job = event.job});
             break;
         case TERN_SECURE_HANDSHAKE_DONE:
             conn_handshake_done(conn, now);
@@ -452,7 +452,8 @@ void tern_conn_link_end(struct tern_conn *conn, tern_time now)
 
 /* --- bytes out --- */
 
-/* Seals what is to be said on the secured link: the muxer's negotiation, then the muxer's frames. */
+/* Seals what is to be said on the secured link: the muxer's negotiation, then the muxer's frames.
+ */
 static void conn_send_sealed(struct tern_conn *conn, tern_time now, struct tern_writer *out)
 {
     for (;;) {
@@ -470,7 +471,8 @@ static void conn_send_sealed(struct tern_conn *conn, tern_time now, struct tern_
     }
 }
 
-/* May handshake bytes go? A dialer's may ride behind its lazy proposal, a listener's behind its echo. */
+/* May handshake bytes go? A dialer's may ride behind its lazy proposal, a listener's behind its
+ * echo. */
 static bool conn_may_handshake(const struct tern_conn *conn)
 {
     if (conn->secure.ops == NULL || conn->job_out || conn->freed)

@@ -1,6 +1,7 @@
 /*
- * ONE connection: a link is negotiated, secured, negotiated again and multiplexed; then streams come and
- * go, each negotiating its protocol. A pure byte-stream core: link bytes in and out, events out.
+ * ONE connection: a link is negotiated, secured, negotiated again and multiplexed; then streams
+ * come and go, each negotiating its protocol. A pure byte-stream core: link bytes in and out,
+ * events out.
  *
  *   UPGRADING: /multistream → /noise → handshake [→ /multistream → /yamux when not agreed early]
  *       │ ESTABLISHED (remote identity known and, for a dialer, as expected)
@@ -10,8 +11,9 @@
  *       └─ first fatal error at any time: FAILED, then CLOSED with the error and its fault
  *
  * Round trips: the dialer's first flight holds both multistream headers, the proposal and the first
- * handshake message; stream frames with a lazily negotiated protocol and its first bytes ride behind the
- * last handshake message. TCP + Noise + yamux reach the first byte of an answer in 3 RTT, TCP's included.
+ * handshake message; stream frames with a lazily negotiated protocol and its first bytes ride
+ * behind the last handshake message. TCP + Noise + yamux reach the first byte of an answer in 3
+ * RTT, TCP's included.
  *
  * Specifications: libp2p/specs connections/README.md, connections/inlined-muxer-negotiation.md.
  */
@@ -33,10 +35,12 @@ enum { TERN_CONN_PROTOCOLS_OFFERED_MAX = 8, TERN_CONN_SECURE_MAX = 4 };
 
 /* What a supported stream protocol is to the swarm: a name and a number the swarm understands. */
 struct tern_protocol {
-    struct tern_view name; /* such as "/ipfs/ping/1.0.0"; borrowed for as long as it is registered */
-    uint32_t handler;      /* index of the service that serves it */
+    struct tern_view
+        name;         /* such as "/ipfs/ping/1.0.0"; borrowed for as long as it is registered */
+    uint32_t handler; /* index of the service that serves it */
     enum tern_stream_class class;
-    uint32_t inbound_per_peer_max; /* streams of this protocol one peer may have open; 0: no limit */
+    uint32_t
+        inbound_per_peer_max; /* streams of this protocol one peer may have open; 0: no limit */
 };
 
 /* The protocols served here: a small table, looked up by exact name. Owned by the swarm. */
@@ -71,13 +75,13 @@ struct tern_conn_options {
 };
 
 enum tern_conn_event_kind {
-    TERN_CONN_JOB,           /* run event.job, then tern_conn_job_done */
-    TERN_CONN_ESTABLISHED,   /* tern_conn_remote tells who */
-    TERN_CONN_STREAM_OPENED, /* by the remote, protocol agreed: protocol */
-    TERN_CONN_STREAM_READY,  /* opened here, and the remote confirmed a protocol: offered_index. A lazily
-                                negotiated stream is usable before this */
-    TERN_CONN_STREAM_REFUSED, /* opened here, and the remote supports none of what was offered, or reset
-                                 or timed out during the negotiation: err. The id is dead */
+    TERN_CONN_JOB,            /* run event.job, then tern_conn_job_done */
+    TERN_CONN_ESTABLISHED,    /* tern_conn_remote tells who */
+    TERN_CONN_STREAM_OPENED,  /* by the remote, protocol agreed: protocol */
+    TERN_CONN_STREAM_READY,   /* opened here, and the remote confirmed a protocol: offered_index. A
+                                 lazily   negotiated stream is usable before this */
+    TERN_CONN_STREAM_REFUSED, /* opened here, and the remote supports none of what was offered, or
+                                 reset or timed out during the negotiation: err. The id is dead */
     TERN_CONN_STREAM_READABLE,
     TERN_CONN_STREAM_WRITABLE,
     TERN_CONN_STREAM_RESET,  /* by the remote: code. The id is dead */
@@ -109,9 +113,9 @@ struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
  * invisible, until tern_conn_job_done brings it back. */
 void tern_conn_free(struct tern_conn *conn);
 
-/* tern_conn_recv takes link bytes (changed in place). *used < size is back-pressure: give the rest again
- * after the next event, job or call. Drain tern_conn_next before the next recv. An error is final and
- * follows as CLOSED. */
+/* tern_conn_recv takes link bytes (changed in place). *used < size is back-pressure: give the rest
+ * again after the next event, job or call. Drain tern_conn_next before the next recv. An error is
+ * final and follows as CLOSED. */
 TERN_NODISCARD tern_err tern_conn_recv(struct tern_conn *conn, tern_time now, struct tern_slice in,
                                        size_t *used);
 
@@ -127,22 +131,24 @@ tern_time tern_conn_deadline(const struct tern_conn *conn);
 void tern_conn_tick(struct tern_conn *conn, tern_time now);
 void tern_conn_job_done(struct tern_conn *conn, tern_time now, struct tern_job *job);
 
-/* tern_conn_close begins an orderly end: no new streams, goaway, CLOSED when the farewell is sent. */
+/* tern_conn_close begins an orderly end: no new streams, goaway, CLOSED when the farewell is sent.
+ */
 void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code);
 
 const struct tern_secure_remote *tern_conn_remote(const struct tern_conn *conn);
 tern_time tern_conn_rtt(const struct tern_conn *conn); /* smoothed; 0: not measured yet */
 size_t tern_conn_streams_count(const struct tern_conn *conn);
 
-/* What to offer on a new stream. One name is negotiated lazily: bytes written go out with the proposal.
- * The names are borrowed until READY or REFUSED. */
+/* What to offer on a new stream. One name is negotiated lazily: bytes written go out with the
+ * proposal. The names are borrowed until READY or REFUSED. */
 struct tern_stream_offer {
     const struct tern_view *names;
     size_t names_count; /* 1 .. TERN_CONN_PROTOCOLS_OFFERED_MAX */
     enum tern_stream_class class;
 };
 
-/* tern_conn_open_stream: TERN_ERR_SCOPE_STREAMS, FULL, MEMORY, CLOSED (not established, or ending). */
+/* tern_conn_open_stream: TERN_ERR_SCOPE_STREAMS, FULL, MEMORY, CLOSED (not established, or ending).
+ */
 TERN_NODISCARD tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
                                               const struct tern_stream_offer *offer,
                                               tern_stream_id *stream);

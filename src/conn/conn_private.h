@@ -10,7 +10,8 @@
 #include "negotiate/multistream.h"
 
 enum conn_state {
-    CONN_SELECT_SECURE, /* agreeing on a secure channel; a lazy dialer's handshake is under way already */
+    CONN_SELECT_SECURE, /* agreeing on a secure channel; a lazy dialer's handshake is under way
+                           already */
     CONN_HANDSHAKE,
     CONN_SELECT_MUX, /* agreeing on a muxer; a dialer uses it already */
     CONN_OPEN,
@@ -54,19 +55,20 @@ struct tern_conn {
     enum tern_role role;
     enum conn_state state;
     enum tern_secure_kind secure_kind;
-    bool established;   /* ESTABLISHED was said, or waits in pending */
-    bool job_out;       /* the secure channel's job is with the owner */
-    bool freed;         /* free when the job comes back */
+    bool established; /* ESTABLISHED was said, or waits in pending */
+    bool job_out;     /* the secure channel's job is with the owner */
+    bool freed;       /* free when the job comes back */
     tern_err err;
     tern_fault fault;
     tern_time now;      /* of the newest call */
     tern_time deadline; /* of the upgrade, or of saying goodbye */
     tern_time rtt_ns;
     struct tern_peer_id *expected; /* NULL: any, or checked already */
-    struct conn_select *select_secure; /* until a listener's echo is sent, or a dialer's answer is in */
-    struct conn_select *select_mux;    /* likewise */
-    struct tern_secure secure; /* ops NULL: none yet */
-    struct tern_mux mux;       /* ops NULL: none yet */
+    struct conn_select
+        *select_secure; /* until a listener's echo is sent, or a dialer's answer is in */
+    struct conn_select *select_mux; /* likewise */
+    struct tern_secure secure;      /* ops NULL: none yet */
+    struct tern_mux mux;            /* ops NULL: none yet */
     struct tern_list negotiating;
     struct conn_stream **by_slot; /* negotiating streams by their id's slot */
     size_t by_slot_capacity;
@@ -79,8 +81,8 @@ void conn_fail(struct tern_conn *conn, tern_err err, tern_fault fault);
 
 void conn_pend(struct tern_conn *conn, const struct tern_conn_event *event);
 
-/* conn_streams_event turns a muxer's event into the connection's; false: it was negotiation and is no
- * event for the owner. */
+/* conn_streams_event turns a muxer's event into the connection's; false: it was negotiation and is
+ * no event for the owner. */
 bool conn_streams_event(struct tern_conn *conn, const struct tern_mux_event *in,
                         struct tern_conn_event *out);
 

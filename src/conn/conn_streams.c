@@ -1,7 +1,7 @@
 /*
- * Streams of a connection: each one's protocol is negotiated before its owner hears of it (inbound) or
- * while the owner writes already (outbound, one name: lazy). State exists only while negotiating; after
- * that every verb goes straight to the muxer.
+ * Streams of a connection: each one's protocol is negotiated before its owner hears of it (inbound)
+ * or while the owner writes already (outbound, one name: lazy). State exists only while
+ * negotiating; after that every verb goes straight to the muxer.
  *
  *   inbound:   opened by the remote ─ proposal accepted ─► STREAM_OPENED ─► the owner's
  *                     └─ refused, garbage, time-out: reset, and the owner never hears of it
@@ -47,12 +47,13 @@ static tern_err streams_reserve_slot(struct tern_conn *conn, uint32_t slot)
     return TERN_OK;
 }
 
-static struct conn_stream *streams_new(struct tern_conn *conn, tern_stream_id id, size_t names_count)
+static struct conn_stream *streams_new(struct tern_conn *conn, tern_stream_id id,
+                                       size_t names_count)
 {
     if (streams_reserve_slot(conn, (uint32_t)id) != TERN_OK)
         return NULL;
-    struct conn_stream *stream = tern_mem_zalloc(
-        conn->mem, sizeof *stream + names_count * sizeof stream->names[0]);
+    struct conn_stream *stream =
+        tern_mem_zalloc(conn->mem, sizeof *stream + names_count * sizeof stream->names[0]);
     if (stream == NULL)
         return NULL;
     stream->id = id;
@@ -81,8 +82,8 @@ void conn_streams_fini(struct tern_conn *conn)
     conn->by_slot_capacity = 0;
 }
 
-/* Writes what the negotiation has to say to the stream. The send buffer of a stream that is negotiating
- * always has room for it; a remote that has gone shows in reading. */
+/* Writes what the negotiation has to say to the stream. The send buffer of a stream that is
+ * negotiating always has room for it; a remote that has gone shows in reading. */
 static void streams_flush(struct tern_conn *conn, struct conn_stream *stream)
 {
     uint8_t buffer[2 * TERN_MULTISTREAM_WIRE_MAX];
@@ -95,8 +96,8 @@ static void streams_flush(struct tern_conn *conn, struct conn_stream *stream)
         if (out.size == 0)
             return;
         size_t accepted = 0;
-        tern_err err = conn->mux.ops->write(conn->mux.self, stream->id, tern_writer_view(&out),
-                                            &accepted);
+        tern_err err =
+            conn->mux.ops->write(conn->mux.self, stream->id, tern_writer_view(&out), &accepted);
         if (err != TERN_OK || accepted < out.size)
             return;
     }
@@ -136,7 +137,8 @@ static tern_fault streams_fault(const struct conn_stream *stream)
     return stream->outbound ? stream->dialer.fault : stream->listener.fault;
 }
 
-/* Feeds what has come on the stream to its negotiation. TERN_OK: agreed. TERN_ERR_AGAIN: not yet. */
+/* Feeds what has come on the stream to its negotiation. TERN_OK: agreed. TERN_ERR_AGAIN: not yet.
+ */
 static tern_err streams_feed(struct tern_conn *conn, struct conn_stream *stream)
 {
     tern_err err = TERN_OK;
@@ -326,16 +328,16 @@ tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
     stream->outbound = true;
     stream->lazy = offer->names_count == 1;
     memcpy(stream->names, offer->names, offer->names_count * sizeof stream->names[0]);
-    tern_multistream_dialer_init(&stream->dialer, &(struct tern_multistream_dialer_options){
-                                                      .names = stream->names,
-                                                      .names_count = offer->names_count,
-                                                      .lazy = stream->lazy});
+    tern_multistream_dialer_init(
+        &stream->dialer,
+        &(struct tern_multistream_dialer_options){
+            .names = stream->names, .names_count = offer->names_count, .lazy = stream->lazy});
     streams_flush(conn, stream);
     return TERN_OK;
 }
 
-/* May the owner use the stream now? A stream whose protocol is not agreed can only be written, if it is
- * lazy. TERN_ERR_AGAIN: wait for READY. */
+/* May the owner use the stream now? A stream whose protocol is not agreed can only be written, if
+ * it is lazy. TERN_ERR_AGAIN: wait for READY. */
 static tern_err streams_usable(const struct tern_conn *conn, tern_stream_id id, bool for_writing)
 {
     if (conn->mux.ops == NULL)

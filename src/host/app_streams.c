@@ -16,8 +16,8 @@ enum app_news {
 /* One stream. Its swarm stream carries slot + 1 as user value. */
 struct app_stream {
     bool used;
-    bool queued;       /* it is in the ring */
-    uint8_t news;      /* enum app_news, not told yet */
+    bool queued;  /* it is in the ring */
+    uint8_t news; /* enum app_news, not told yet */
     uint32_t generation;
     tern_peer peer;
     struct tern_peer_id peer_id;
@@ -54,8 +54,8 @@ static struct app_stream *app_slot(struct tern_app_streams *s, uint32_t *slot)
         return NULL;
     if (s->count == s->capacity) {
         size_t capacity = s->capacity == 0 ? 8 : 2 * s->capacity;
-        struct app_stream **grown = tern_mem_realloc(
-            s->mem, s->slots, s->capacity * sizeof *grown, capacity * sizeof *grown);
+        struct app_stream **grown = tern_mem_realloc(s->mem, s->slots, s->capacity * sizeof *grown,
+                                                     capacity * sizeof *grown);
         if (grown == NULL)
             return NULL;
         s->slots = grown;
@@ -76,8 +76,8 @@ static struct app_stream *app_take(struct tern_app_streams *s, tern_peer peer, u
     if (stream == NULL || id == NULL)
         return NULL;
     uint32_t generation = stream->generation + 1;
-    *stream = (struct app_stream){
-        .used = true, .generation = generation, .peer = peer, .peer_id = *id};
+    *stream =
+        (struct app_stream){.used = true, .generation = generation, .peer = peer, .peer_id = *id};
     return stream;
 }
 
@@ -297,8 +297,7 @@ tern_err tern_app_streams_handle(struct tern_app_streams *s, struct tern_view pr
                                  enum tern_stream_class class)
 {
     return tern_swarm_handle(
-        s->swarm,
-        &(struct tern_protocol){.name = protocol, .handler = s->number, .class = class});
+        s->swarm, &(struct tern_protocol){.name = protocol, .handler = s->number, .class = class});
 }
 
 /* Keeps the offered names for as long as the stream lives. */

@@ -43,8 +43,8 @@ static void connector_dial(struct tern_connector *c, tern_time now, const struct
         tern_peer_id_equal(id, tern_swarm_own_id(c->swarm)))
         return;
     tern_token token = tern_swarm_token(c->swarm);
-    if (tern_swarm_dial(c->swarm, now,
-                        &(struct tern_dial_options){.id = id, .token = token}) == TERN_OK)
+    if (tern_swarm_dial(c->swarm, now, &(struct tern_dial_options){.id = id, .token = token}) ==
+        TERN_OK)
         c->dials[slot] = token;
 }
 

@@ -1,7 +1,7 @@
 /*
- * The connector keeps enough peers connected: it dials bootstrap addresses at the start and whenever
- * peers are too few, and peers of the address book besides, in random order, a few at a time. What
- * fails waits longer each time (the swarm's back-off).
+ * The connector keeps enough peers connected: it dials bootstrap addresses at the start and
+ * whenever peers are too few, and peers of the address book besides, in random order, a few at a
+ * time. What fails waits longer each time (the swarm's back-off).
  *
  * A service on the swarm without protocols of its own.
  */

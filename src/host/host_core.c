@@ -140,17 +140,17 @@ static tern_err host_make_swarm(struct tern_host_core *core,
     return core->swarm == NULL ? TERN_ERR_MEMORY : TERN_OK;
 }
 
-/* The order is the order in which services hear of things: the observer first, so that whoever stands
- * above knows of a peer before a service speaks of it; the connector last. */
+/* The order is the order in which services hear of things: the observer first, so that whoever
+ * stands above knows of a peer before a service speaks of it; the connector last. */
 static tern_err host_make_services(struct tern_host_core *core,
                                    const struct tern_host_core_options *options, tern_time now)
 {
     TERN_TRY(tern_swarm_add_service(core->swarm, &host_observer_ops, core, &core->number));
-    TERN_TRY(tern_identify_new(
-        &(struct tern_identify_options){.mem = core->mem,
-                                        .agent = tern_view_str(options->agent),
-                                        .version = tern_view_str("ipfs/0.1.0")},
-        core->swarm, &core->identify));
+    TERN_TRY(
+        tern_identify_new(&(struct tern_identify_options){.mem = core->mem,
+                                                          .agent = tern_view_str(options->agent),
+                                                          .version = tern_view_str("ipfs/0.1.0")},
+                          core->swarm, &core->identify));
     TERN_TRY(tern_ping_new(core->mem, &core->random, core->swarm, &core->ping));
     TERN_TRY(tern_gossip_service_new(
         &(struct tern_gossip_service_options){.mem = core->mem,

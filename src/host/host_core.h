@@ -1,14 +1,14 @@
 /*
- * One peer: identity, swarm and services together, as a pure machine. Worlds drive it (runtime/io.h);
- * the public API (include/tern) and the chain node stand on it.
+ * One peer: identity, swarm and services together, as a pure machine. Worlds drive it
+ * (runtime/io.h); the public API (include/tern) and the chain node stand on it.
  *
  *   machine:  tern_host_core_machine(core) is given to a world, or its inputs are passed on from a
  *             machine above
  *   calls:    dial, publish, request … at any time between inputs, then tern_host_core_flush
  *   events:   tern_host_core_next, until false, after every input and every call
  *
- * Services: ping, identify, gossip, requests, peer exchange, application streams, and the connector,
- * which keeps enough peers connected (bootstrap addresses first, then whoever is known).
+ * Services: ping, identify, gossip, requests, peer exchange, application streams, and the
+ * connector, which keeps enough peers connected (bootstrap addresses first, then whoever is known).
  *
  * Not thread safe: one thread at a time.
  */
@@ -30,7 +30,7 @@ struct tern_host_core_options {
     uint8_t seed[TERN_RANDOM_SEED_SIZE];
     struct tern_trace *trace;                /* may be NULL */
     const struct tern_private_key *identity; /* outlives the core */
-    struct tern_swarm_config swarm;          /* mem, random, trace, metrics, identity are filled in */
+    struct tern_swarm_config swarm; /* mem, random, trace, metrics, identity are filled in */
     struct tern_gossip_params gossip;
     enum tern_gossip_policy gossip_policy;
     size_t request_size_max;

@@ -13,8 +13,8 @@
 
 /* --- the machine: the core's, under the lock ---
  *
- * The time is read again once the lock is held: a call on another thread may have come in between with
- * a later one, and time never goes back. */
+ * The time is read again once the lock is held: a call on another thread may have come in between
+ * with a later one, and time never goes back. */
 
 static void host_input(void *self, tern_time now, const struct tern_input *in)
 {
@@ -118,15 +118,15 @@ static tern_err host_make_key(struct tern_host *host, const struct tern_host_opt
         return host_say(message, TERN_ERR_INVALID, "key_kind");
     tern_err err = TERN_OK;
     if (options->private_key != NULL) {
-        err = tern_private_key_decode(
-            tern_view_of(options->private_key, options->private_key_size), &host->key);
+        err = tern_private_key_decode(tern_view_of(options->private_key, options->private_key_size),
+                                      &host->key);
         return err == TERN_OK ? TERN_OK : host_say(message, TERN_ERR_BAD_KEY, "private_key");
     }
     if (options->key_file != NULL)
-        return tern_keyfile_load(
-            &(struct tern_keyfile_options){
-                .path = options->key_file, .type = type, .random = random},
-            &host->key, message->text, message->size);
+        return tern_keyfile_load(&(struct tern_keyfile_options){.path = options->key_file,
+                                                                .type = type,
+                                                                .random = random},
+                                 &host->key, message->text, message->size);
     err = tern_private_key_make(type, random, &host->key);
     return err == TERN_OK ? TERN_OK : host_say(message, err, "making a key");
 }
@@ -164,9 +164,9 @@ static tern_err host_make_loop(struct tern_host *host, const struct tern_host_op
                                      .machine = {.ops = &host_machine_ops, .self = host}};
     struct tern_store_lmdb *store = NULL;
     if (options->store_path != NULL) {
-        TERN_TRY(tern_store_lmdb_open(
-            &(struct tern_store_lmdb_options){.path = options->store_path}, &store, message->text,
-            message->size));
+        TERN_TRY(
+            tern_store_lmdb_open(&(struct tern_store_lmdb_options){.path = options->store_path},
+                                 &store, message->text, message->size));
         loop.store = &tern_store_lmdb_ops;
         loop.store_self = store;
     }
@@ -199,7 +199,8 @@ tern_err tern_host_new(const struct tern_host_options *given, struct tern_host *
 {
     struct tern_host_options options;
     struct host_message message = {.text = text, .size = text_size};
-    /* A program built against an older header knows fewer members; the rest are as init has them. */
+    /* A program built against an older header knows fewer members; the rest are as init has them.
+     */
     if (given->size < sizeof given->size || given->size > sizeof options)
         return host_say(&message, TERN_ERR_INVALID,
                         "options.size (call tern_host_options_init first)");

@@ -1,6 +1,6 @@
 /*
- * Calls of the public API on connections, peers, pub/sub and requests: each takes the lock, calls into
- * the core, and lets the loop carry out what that set off.
+ * Calls of the public API on connections, peers, pub/sub and requests: each takes the lock, calls
+ * into the core, and lets the loop carry out what that set off.
  */
 #include "base/check.h"
 #include "libtern/host_private.h"
@@ -140,8 +140,8 @@ static tern_err host_fill_info(const struct tern_identity_info *from, struct ter
     info->signed_record = from->signed_record;
     TERN_TRY(host_copy_text(tern_view_of(from->agent, from->agent_size), info->agent,
                             sizeof info->agent));
-    TERN_TRY(host_copy_text(tern_view_of(from->version, from->version_size),
-                            info->protocol_version, sizeof info->protocol_version));
+    TERN_TRY(host_copy_text(tern_view_of(from->version, from->version_size), info->protocol_version,
+                            sizeof info->protocol_version));
     if (host_format_address(&from->observed, info->observed_address,
                             sizeof info->observed_address) != TERN_OK)
         info->observed_address[0] = '\0'; /* longer than any address of ours */
@@ -175,8 +175,8 @@ tern_err tern_host_peer_address(struct tern_host *host, const char *peer_text, s
     return err;
 }
 
-tern_err tern_host_peer_protocol(struct tern_host *host, const char *peer_text, size_t i, char *text,
-                                 size_t text_size)
+tern_err tern_host_peer_protocol(struct tern_host *host, const char *peer_text, size_t i,
+                                 char *text, size_t text_size)
 {
     const struct tern_identity_info *found;
     struct tern_view name;
@@ -240,10 +240,10 @@ tern_err tern_host_topic_peer(struct tern_host *host, const char *topic, enum te
     enum { LIST_MAX = 256 };
     struct tern_peer_id peers[LIST_MAX];
     tern_time now = host_enter(host);
-    size_t count = tern_gossip_service_peers(
-        tern_host_core_gossip(host->core),
-        list == TERN_TOPIC_MESH ? TERN_GOSSIP_LIST_MESH : TERN_GOSSIP_LIST_SUBSCRIBERS,
-        tern_view_str(topic), peers, LIST_MAX);
+    size_t count = tern_gossip_service_peers(tern_host_core_gossip(host->core),
+                                             list == TERN_TOPIC_MESH ? TERN_GOSSIP_LIST_MESH
+                                                                     : TERN_GOSSIP_LIST_SUBSCRIBERS,
+                                             tern_view_str(topic), peers, LIST_MAX);
     if (i < count)
         host_peer_text(&peers[i], text);
     host_leave(host, now);

@@ -124,8 +124,8 @@ static void event_fill(struct tern_host *host, const struct tern_host_event *fro
         break;
     case TERN_HOST_LISTENING:
     case TERN_HOST_LISTEN_FAILED:
-        event->kind = from->kind == TERN_HOST_LISTENING ? TERN_EVENT_LISTENING
-                                                        : TERN_EVENT_LISTEN_FAILED;
+        event->kind =
+            from->kind == TERN_HOST_LISTENING ? TERN_EVENT_LISTENING : TERN_EVENT_LISTEN_FAILED;
         event->text = event_address(host, &from->address);
         break;
     case TERN_HOST_DIAL_DONE:
@@ -194,7 +194,8 @@ static int event_poll_ms(const struct tern_host *host, tern_time deadline)
     return loop_ms < 0 || own_ms < loop_ms ? own_ms : loop_ms;
 }
 
-/* Runs the loop once, waiting as long as there is nothing to do and time is left; false: it is over. */
+/* Runs the loop once, waiting as long as there is nothing to do and time is left; false: it is
+ * over. */
 static bool event_wait_embedded(struct tern_host *host, tern_time deadline)
 {
     pthread_mutex_unlock(&host->lock);
@@ -207,16 +208,16 @@ static bool event_wait_embedded(struct tern_host *host, tern_time deadline)
 
 tern_err tern_host_next_event(struct tern_host *host, struct tern_event *event, int timeout_ms)
 {
-    tern_time deadline =
-        timeout_ms < 0 ? TERN_TIME_NEVER
-                       : tern_loop_now() + (tern_time)timeout_ms * TERN_MILLISECOND;
+    tern_time deadline = timeout_ms < 0
+                             ? TERN_TIME_NEVER
+                             : tern_loop_now() + (tern_time)timeout_ms * TERN_MILLISECOND;
     *event = (struct tern_event){.peer = "", .author = "", .text = ""};
     pthread_mutex_lock(&host->lock);
     bool got = event_take(host, event);
     bool in_time = timeout_ms != 0;
     while (!got && in_time) {
-        in_time = host->started ? event_wait_thread(host, deadline)
-                                : event_wait_embedded(host, deadline);
+        in_time =
+            host->started ? event_wait_thread(host, deadline) : event_wait_embedded(host, deadline);
         got = event_take(host, event);
     }
     pthread_mutex_unlock(&host->lock);

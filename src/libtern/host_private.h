@@ -1,7 +1,7 @@
 /*
- * What stands behind struct tern_host of the public API: a host core, a loop that drives it, and one
- * lock. The lock is held while the core runs, never while the loop waits for the system, so calls from
- * other threads wait for the work of one input at most.
+ * What stands behind struct tern_host of the public API: a host core, a loop that drives it, and
+ * one lock. The lock is held while the core runs, never while the loop waits for the system, so
+ * calls from other threads wait for the work of one input at most.
  */
 #ifndef TERN_LIBTERN_HOST_PRIVATE_H
 #define TERN_LIBTERN_HOST_PRIVATE_H
@@ -39,7 +39,8 @@ struct tern_host {
 tern_time host_enter(struct tern_host *host);
 void host_leave(struct tern_host *host, tern_time now);
 
-/* host_find_peer reads a peer's text and finds its connection. TERN_ERR_INVALID, TERN_ERR_NOT_FOUND. */
+/* host_find_peer reads a peer's text and finds its connection. TERN_ERR_INVALID,
+ * TERN_ERR_NOT_FOUND. */
 TERN_NODISCARD tern_err host_find_peer(struct tern_host *host, const char *text, tern_peer *peer);
 
 /* host_peer_text writes an id as text with its terminator. */

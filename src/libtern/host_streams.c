@@ -37,8 +37,8 @@ tern_err tern_stream_write(struct tern_host *host, tern_stream_handle handle, co
     return err;
 }
 
-tern_err tern_stream_read(struct tern_host *host, tern_stream_handle handle, void *data, size_t size,
-                          size_t *got)
+tern_err tern_stream_read(struct tern_host *host, tern_stream_handle handle, void *data,
+                          size_t size, size_t *got)
 {
     struct tern_stream stream;
     uint8_t *out = data;

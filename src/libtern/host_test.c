@@ -27,7 +27,8 @@ struct pair {
 };
 
 /* Draws events until one of the kind comes; others are dropped. */
-static struct tern_event *wait_for(struct pair *p, struct tern_host *host, enum tern_event_kind kind)
+static struct tern_event *wait_for(struct pair *p, struct tern_host *host,
+                                   enum tern_event_kind kind)
 {
     while (tern_host_next_event(host, &p->event, WAIT_MS) == TERN_OK)
         if (p->event.kind == kind)
@@ -89,7 +90,8 @@ static void two_hosts_connect_and_know_each_other(void **state)
     char peer[TERN_PEER_TEXT_SIZE];
     struct tern_peer_info info;
     pair_connect(p);
-    assert_string_equal(wait_for(p, p->a, TERN_EVENT_PEER_CONNECTED)->peer, tern_host_peer_id(p->b));
+    assert_string_equal(wait_for(p, p->a, TERN_EVENT_PEER_CONNECTED)->peer,
+                        tern_host_peer_id(p->b));
     ASSERT_OK(tern_host_peer(p->a, 0, peer));
     assert_string_equal(peer, tern_host_peer_id(p->b));
     assert_int_equal(tern_host_peer(p->a, 1, peer), TERN_ERR_NOT_FOUND);

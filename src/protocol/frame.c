@@ -22,8 +22,7 @@ static tern_err frame_append(struct tern_frame_reader *reader, struct tern_view 
     size_t needed = reader->size + bytes.size;
     if (needed > reader->capacity) {
         size_t capacity = tern_max_size(needed, 2 * reader->capacity);
-        uint8_t *grown =
-            tern_mem_realloc(reader->mem, reader->bytes, reader->capacity, capacity);
+        uint8_t *grown = tern_mem_realloc(reader->mem, reader->bytes, reader->capacity, capacity);
         if (grown == NULL)
             return TERN_ERR_MEMORY;
         reader->bytes = grown;

@@ -75,8 +75,8 @@ static void exchange_keep(struct tern_exchange *x, const struct tern_peer_record
     if (known != NULL)
         exchange_forget(x, known);
     else if (tern_map_count(&x->records) == TERN_EXCHANGE_CACHE_MAX)
-        exchange_forget(x, TERN_CONTAINER_OF(tern_map_first(&x->records), struct exchange_record,
-                                             entry));
+        exchange_forget(
+            x, TERN_CONTAINER_OF(tern_map_first(&x->records), struct exchange_record, entry));
     struct exchange_record *record = tern_mem_alloc(x->mem, sizeof *record + envelope.size);
     if (record == NULL)
         return;
@@ -149,7 +149,7 @@ static void exchange_serve(struct tern_exchange *x, tern_time now, struct tern_s
     size_t given = 1;
     bool fine = tern_own_record_seal(x->swarm, now, &out) == TERN_OK &&
                 exchange_write(x, stream, tern_writer_view(&out));
-    TERN_MAP_FOREACH(entry, &x->records) {
+    TERN_MAP_FOREACH (entry, &x->records) {
         const struct exchange_record *record =
             TERN_CONTAINER_OF(entry, struct exchange_record, entry);
         if (skip > 0) {
@@ -205,7 +205,8 @@ static void exchange_ask(struct tern_exchange *x, tern_time now, tern_peer peer)
     TERN_IGNORE(tern_swarm_close_write(x->swarm, asking->stream)); /* ENDED follows if it failed */
 }
 
-static void exchange_readable(struct tern_exchange *x, tern_time now, struct exchange_asking *asking)
+static void exchange_readable(struct tern_exchange *x, tern_time now,
+                              struct exchange_asking *asking)
 {
     struct tern_view record;
     tern_err err = TERN_OK;
@@ -354,8 +355,8 @@ void tern_exchange_free(struct tern_exchange *x)
         if (x->asking[i].used)
             exchange_stop(&x->asking[i]);
     while (tern_map_count(&x->records) > 0)
-        exchange_forget(x, TERN_CONTAINER_OF(tern_map_first(&x->records), struct exchange_record,
-                                             entry));
+        exchange_forget(
+            x, TERN_CONTAINER_OF(tern_map_first(&x->records), struct exchange_record, entry));
     tern_map_fini(&x->records);
     tern_mem_free(x->mem, x, sizeof *x);
 }

@@ -150,8 +150,8 @@ void tern_gossip_free(struct tern_gossip *g)
 
 /* --- outs --- */
 
-/* A full queue loses the out: what matters comes again by the heartbeat. What the out owned is given
- * back; a message that nobody will be told of goes. */
+/* A full queue loses the out: what matters comes again by the heartbeat. What the out owned is
+ * given back; a message that nobody will be told of goes. */
 void gossip_queue(struct tern_gossip *g, const struct gossip_queued *out)
 {
     if (tern_ring_push(&g->outs, out) == TERN_OK)
@@ -236,8 +236,8 @@ static bool gossip_out(struct tern_gossip *g, const struct gossip_queued *queued
         return true;
     case QUEUED_SUBSCRIBED:
     case QUEUED_UNSUBSCRIBED:
-        out->kind = queued->kind == QUEUED_SUBSCRIBED ? TERN_GOSSIP_SUBSCRIBED
-                                                      : TERN_GOSSIP_UNSUBSCRIBED;
+        out->kind =
+            queued->kind == QUEUED_SUBSCRIBED ? TERN_GOSSIP_SUBSCRIBED : TERN_GOSSIP_UNSUBSCRIBED;
         out->topic = gossip_topic_name(queued->topic);
         return true;
     }
@@ -400,7 +400,7 @@ static struct tern_chunk *gossip_subscriptions(struct tern_gossip *g, bool subsc
                                                const struct gossip_topic *only)
 {
     size_t size = 0;
-    TERN_MAP_FOREACH(entry, &g->topics) {
+    TERN_MAP_FOREACH (entry, &g->topics) {
         const struct gossip_topic *topic = TERN_CONTAINER_OF(entry, struct gossip_topic, entry);
         if (only == NULL ? topic->joined : topic == only)
             size += topic->name_size + 16;
@@ -410,7 +410,7 @@ static struct tern_chunk *gossip_subscriptions(struct tern_gossip *g, bool subsc
         return NULL;
     /* The RPC first, behind room for its length, which is then put in front. */
     struct tern_writer w = tern_writer_of(chunk->data + 4, size);
-    TERN_MAP_FOREACH(entry, &g->topics) {
+    TERN_MAP_FOREACH (entry, &g->topics) {
         const struct gossip_topic *topic = TERN_CONTAINER_OF(entry, struct gossip_topic, entry);
         if (only == NULL ? topic->joined : topic == only)
             tern_gossip_write_subscription(&w, subscribe, gossip_topic_name(topic));
@@ -511,8 +511,7 @@ tern_err tern_gossip_subscribe(struct tern_gossip *g, tern_time now, struct tern
         return TERN_ERR_TOO_LARGE;
     struct gossip_topic *topic = gossip_get_topic(g, name);
     if (topic == NULL)
-        return tern_map_count(&g->topics) >= g->params.topics_max ? TERN_ERR_FULL
-                                                                  : TERN_ERR_MEMORY;
+        return tern_map_count(&g->topics) >= g->params.topics_max ? TERN_ERR_FULL : TERN_ERR_MEMORY;
     if (topic->joined)
         return TERN_ERR_EXISTS;
     topic->joined = true;
@@ -547,8 +546,8 @@ static tern_err gossip_encode_own(struct tern_gossip *g, struct tern_view topic,
     }
     struct tern_writer w = tern_writer_of(seqno, sizeof seqno);
     tern_writer_u64be(&w, g->seqno);
-    /* The prefix and the fields lie behind each other, so that they are signed in one piece; the prefix
-     * is cut off afterwards. */
+    /* The prefix and the fields lie behind each other, so that they are signed in one piece; the
+     * prefix is cut off afterwards. */
     size_t start = out->size;
     struct tern_view prefix = tern_view_str("libp2p-pubsub:");
     tern_writer_bytes(out, prefix);
@@ -559,8 +558,8 @@ static tern_err gossip_encode_own(struct tern_gossip *g, struct tern_view topic,
     struct tern_writer sig = tern_writer_of(signature, sizeof signature);
     if (!tern_writer_ok(out))
         return TERN_ERR_TOO_LARGE;
-    TERN_TRY(tern_private_key_sign(
-        g->identity, tern_view_of(out->data + start, out->size - start), &sig));
+    TERN_TRY(tern_private_key_sign(g->identity, tern_view_of(out->data + start, out->size - start),
+                                   &sig));
     memmove(out->data + start, out->data + start + prefix.size, out->size - start - prefix.size);
     out->size -= prefix.size;
     tern_pb_write_bytes(out, 5, tern_writer_view(&sig));

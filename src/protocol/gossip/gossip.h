@@ -1,20 +1,22 @@
 /*
- * Gossipsub v1.1 with floodsub as fallback: a message core. It knows peers by small slots and topics by
- * name; RPC bytes and requests go in, RPC bytes and deliveries come out. Streams, framing of incoming
- * RPCs and the swarm are gossip_service's.
+ * Gossipsub v1.1 with floodsub as fallback: a message core. It knows peers by small slots and
+ * topics by name; RPC bytes and requests go in, RPC bytes and deliveries come out. Streams, framing
+ * of incoming RPCs and the swarm are gossip_service's.
  *
  *   message's way:  rpc ─ decoded ─ seen? ─ policy ─┬─ signature: VERIFY job ─ job_done ─┐
  *                                                   └─ no signature ────────────────────┤
  *                   DELIVER ◄───────────────────────────────────────────────────────────┘
- *                      └─ verdict ACCEPT (at once, if the topic has no validator) ─► SEND to the mesh
+ *                      └─ verdict ACCEPT (at once, if the topic has no validator) ─► SEND to the
+ * mesh
  *
  * A forwarded message is framed once and shared by reference with every peer and the message cache.
  *
  * Bounds: topics, peers, subscriptions a peer and an RPC, messages that wait for verification or a
- * verdict, the message cache (bytes and count), the seen cache, IHAVE and IWANT a heartbeat. Back-off
- * times told by peers are clamped (CVE-2026-33040, CVE-2026-34219).
+ * verdict, the message cache (bytes and count), the seen cache, IHAVE and IWANT a heartbeat.
+ * Back-off times told by peers are clamped (CVE-2026-33040, CVE-2026-34219).
  *
- * Scores come from outside: tern_gossip_set_score is the seam of peer scoring; thresholds act on it.
+ * Scores come from outside: tern_gossip_set_score is the seam of peer scoring; thresholds act on
+ * it.
  *
  * Specification: libp2p/specs pubsub/README.md, pubsub/gossipsub/gossipsub-v1.0.md, -v1.1.md.
  * Not thread safe.
@@ -47,14 +49,14 @@ struct tern_gossip_params {
     tern_time iwant_followup_ns;
     tern_time seen_ttl_ns;
     uint32_t ihave_length_max, ihave_messages_max; /* a heartbeat and peer */
-    uint32_t gossip_retransmission;                /* times one message is sent to one peer on IWANT */
-    uint32_t message_size_max;                     /* bytes of an RPC */
+    uint32_t gossip_retransmission; /* times one message is sent to one peer on IWANT */
+    uint32_t message_size_max;      /* bytes of an RPC */
     uint32_t topics_max, topics_per_peer_max, topic_size_max, subscriptions_per_rpc_max;
     uint32_t peers_max;
-    uint32_t pending_max;       /* messages waiting for verification or a verdict */
-    uint32_t seen_max;          /* message ids remembered */
-    uint64_t cache_bytes_max;   /* of messages kept for IWANT */
-    bool flood_publish;         /* own messages go to every subscriber, not to the mesh alone */
+    uint32_t pending_max;     /* messages waiting for verification or a verdict */
+    uint32_t seen_max;        /* message ids remembered */
+    uint64_t cache_bytes_max; /* of messages kept for IWANT */
+    bool flood_publish;       /* own messages go to every subscriber, not to the mesh alone */
     int32_t score_gossip_min, score_publish_min, score_graylist_min;
 };
 
@@ -130,15 +132,16 @@ void tern_gossip_free(struct tern_gossip *gossip);
 
 /* --- inputs; drain tern_gossip_next after each --- */
 
-/* tern_gossip_peer_up adds a peer that RPCs can be sent to. TERN_ERR_FULL, TERN_ERR_MEMORY. The first
- * thing sent to it are our subscriptions. */
+/* tern_gossip_peer_up adds a peer that RPCs can be sent to. TERN_ERR_FULL, TERN_ERR_MEMORY. The
+ * first thing sent to it are our subscriptions. */
 TERN_NODISCARD tern_err tern_gossip_peer_up(struct tern_gossip *gossip, enum tern_gossip_kind kind,
                                             bool outbound, uint32_t *peer);
 void tern_gossip_peer_down(struct tern_gossip *gossip, tern_time now, uint32_t peer);
 
-/* tern_gossip_rpc gives one whole RPC (without its length). It is worked through by next, bit by bit:
- * the bytes stay borrowed until next returns false. Errors are outs (FAULT). */
-void tern_gossip_rpc(struct tern_gossip *gossip, tern_time now, uint32_t peer, struct tern_view rpc);
+/* tern_gossip_rpc gives one whole RPC (without its length). It is worked through by next, bit by
+ * bit: the bytes stay borrowed until next returns false. Errors are outs (FAULT). */
+void tern_gossip_rpc(struct tern_gossip *gossip, tern_time now, uint32_t peer,
+                     struct tern_view rpc);
 
 /* tern_gossip_subscribe joins a topic. validate: DELIVER waits for tern_gossip_verdict before the
  * message is forwarded. TERN_ERR_FULL, TOO_LARGE, MEMORY, EXISTS. */
@@ -147,13 +150,15 @@ TERN_NODISCARD tern_err tern_gossip_subscribe(struct tern_gossip *gossip, tern_t
                                               struct tern_view topic, unsigned flags);
 void tern_gossip_unsubscribe(struct tern_gossip *gossip, tern_time now, struct tern_view topic);
 
-/* tern_gossip_publish sends a message; wall makes the sequence number. Own messages are not delivered
- * to ourselves. TERN_ERR_TOO_LARGE, FULL, MEMORY, EXISTS (STRICT_NO_SIGN: seen already). */
+/* tern_gossip_publish sends a message; wall makes the sequence number. Own messages are not
+ * delivered to ourselves. TERN_ERR_TOO_LARGE, FULL, MEMORY, EXISTS (STRICT_NO_SIGN: seen already).
+ */
 TERN_NODISCARD tern_err tern_gossip_publish(struct tern_gossip *gossip, tern_time now,
                                             tern_wall_time wall, struct tern_view topic,
                                             struct tern_view data);
 
-/* tern_gossip_verdict decides about a delivered message; stale handles are ignored (it was dropped). */
+/* tern_gossip_verdict decides about a delivered message; stale handles are ignored (it was
+ * dropped). */
 void tern_gossip_verdict(struct tern_gossip *gossip, tern_time now, tern_gossip_handle handle,
                          enum tern_gossip_verdict verdict);
 

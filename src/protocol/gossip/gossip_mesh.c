@@ -1,9 +1,9 @@
 /*
  * The mesh: whom we exchange full messages with, a topic at a time; and gossip about the rest.
  *
- * Each heartbeat: negative scores leave the mesh; too few members are filled up to D, too many cut down
- * to D, at least D_out of them dialled by us; some non-members are told by IHAVE what we have; what was
- * promised by IHAVE and did not come after IWANT counts against who promised.
+ * Each heartbeat: negative scores leave the mesh; too few members are filled up to D, too many cut
+ * down to D, at least D_out of them dialled by us; some non-members are told by IHAVE what we have;
+ * what was promised by IHAVE and did not come after IWANT counts against who promised.
  */
 #include "protocol/gossip/gossip_private.h"
 
@@ -14,7 +14,7 @@ void gossip_mesh_remove(struct gossip_topic *topic, uint32_t peer)
     struct topic_member *member = gossip_member_find(topic, peer);
     if (member == NULL || (member->flags & (TOPIC_MESH | TOPIC_FANOUT)) == 0)
         return;
-    member->flags &= (uint8_t) ~(TOPIC_MESH | TOPIC_FANOUT);
+    member->flags &= (uint8_t)~(TOPIC_MESH | TOPIC_FANOUT);
     for (size_t i = 0; i < topic->mesh_count; i++) {
         if (topic->mesh[i] != peer)
             continue;
@@ -174,8 +174,8 @@ void gossip_leave(struct tern_gossip *g, struct gossip_topic *topic)
 /* --- GRAFT and PRUNE of others --- */
 
 /* Why a graft is refused; NONE with *refuse for a reason that is nobody's fault. */
-static tern_fault graft_check(struct tern_gossip *g, const struct gossip_topic *topic, uint32_t peer,
-                              bool *refuse)
+static tern_fault graft_check(struct tern_gossip *g, const struct gossip_topic *topic,
+                              uint32_t peer, bool *refuse)
 {
     const struct topic_member *member = gossip_member_find(topic, peer);
     *refuse = true;
@@ -249,8 +249,7 @@ static void ihave_promise(struct tern_gossip *g, uint32_t peer, uint64_t hash)
 void gossip_fulfil(struct tern_gossip *g, uint64_t hash)
 {
     for (size_t i = 0; i < g->promises_count; i++) {
-        struct gossip_promise *promise =
-            &g->promises[(g->promises_head + i) % GOSSIP_PROMISES_MAX];
+        struct gossip_promise *promise = &g->promises[(g->promises_head + i) % GOSSIP_PROMISES_MAX];
         if (promise->hash == hash)
             promise->hash = 0;
     }
@@ -262,8 +261,7 @@ static void promises_expire(struct tern_gossip *g)
         struct gossip_promise *promise = &g->promises[g->promises_head];
         if (promise->expires > g->now)
             return;
-        if (promise->hash != 0 &&
-            gossip_peer_current(g, promise->peer, promise->generation))
+        if (promise->hash != 0 && gossip_peer_current(g, promise->peer, promise->generation))
             gossip_fault(g, promise->peer, TERN_FAULT_GOSSIP_PROMISE_BROKEN);
         g->promises_head = (g->promises_head + 1) % GOSSIP_PROMISES_MAX;
         g->promises_count--;
@@ -381,8 +379,7 @@ size_t gossip_targets(struct tern_gossip *g, const struct gossip_message *messag
         bool member = (topic->members[i].flags & (TOPIC_MESH | TOPIC_FANOUT)) != 0;
         if (!member && !target_flood(g, message, i))
             continue;
-        if (i == message->source &&
-            g->peers[i].generation == message->source_generation)
+        if (i == message->source && g->peers[i].generation == message->source_generation)
             continue;
         TERN_CHECK(g->peers[i].used);
         g->targets[count++] = i;
@@ -439,7 +436,7 @@ static size_t heartbeat_ids_size(const struct tern_gossip *g, const struct gossi
 {
     size_t size = 0;
     size_t count = 0;
-    TERN_LIST_FOREACH(node, &g->cache_order) {
+    TERN_LIST_FOREACH (node, &g->cache_order) {
         const struct gossip_message *m = TERN_LIST_ENTRY(node, struct gossip_message, link);
         if (m->topic == topic && m->age < g->params.history_gossip &&
             count++ < g->params.ihave_length_max)
@@ -461,7 +458,7 @@ static void heartbeat_ihave(struct tern_gossip *g, const struct gossip_topic *to
     tern_pb_write_header(&w, TERN_GOSSIP_CONTROL_IHAVE, inner);
     tern_pb_write_bytes(&w, 1, name);
     size_t count = 0;
-    TERN_LIST_FOREACH(node, &g->cache_order) {
+    TERN_LIST_FOREACH (node, &g->cache_order) {
         const struct gossip_message *m = TERN_LIST_ENTRY(node, struct gossip_message, link);
         if (m->topic == topic && m->age < g->params.history_gossip &&
             count++ < g->params.ihave_length_max)
@@ -491,8 +488,7 @@ static void heartbeat_gossip(struct tern_gossip *g, const struct gossip_topic *t
         if (heartbeat_may_gossip(g, topic, i))
             g->scratch[count++] = i;
     mesh_shuffle(g, g->scratch, count);
-    size_t wanted =
-        tern_max_size(g->params.d_lazy, count * g->params.gossip_factor_percent / 100);
+    size_t wanted = tern_max_size(g->params.d_lazy, count * g->params.gossip_factor_percent / 100);
     for (size_t i = 0; i < count && i < wanted; i++)
         heartbeat_ihave(g, topic, g->scratch[i], ids_size);
 }

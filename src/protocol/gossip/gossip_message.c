@@ -1,8 +1,8 @@
 /*
  * A message from its arrival to its forwarding.
  *
- *   FREE ─ arrived ─► VERIFYING ─ signature good ─► DELIVERED ─ accept ─► DONE (in the cache) ─► FREE
- *                         └─ bad: fault, FREE            └─ ignore, reject: FREE
+ *   FREE ─ arrived ─► VERIFYING ─ signature good ─► DELIVERED ─ accept ─► DONE (in the cache) ─►
+ * FREE └─ bad: fault, FREE            └─ ignore, reject: FREE
  */
 #include "crypto/sha256.h"
 #include "protocol/gossip/gossip_private.h"
@@ -86,8 +86,8 @@ struct gossip_message *gossip_message_new(struct tern_gossip *g, struct gossip_t
         return NULL;
     }
     /* The views are taken again, now inside the chunk that stays. */
-    tern_err err = tern_gossip_message_decode(
-        tern_view_of(message->chunk->data + offset, raw.size), &view);
+    tern_err err =
+        tern_gossip_message_decode(tern_view_of(message->chunk->data + offset, raw.size), &view);
     TERN_CHECK(err == TERN_OK);
     message->raw = view.raw;
     message->usual_order = view.signed_part.size > 0;
@@ -138,14 +138,15 @@ static tern_fault message_policy_fault(const struct tern_gossip *g,
                    : TERN_FAULT_NONE;
     if (!view->has_from || !view->has_seqno || !view->has_signature)
         return TERN_FAULT_GOSSIP_UNSIGNED;
-    if (view->seqno.size != GOSSIP_SEQNO_SIZE || tern_peer_id_decode(view->from, &author) != TERN_OK)
+    if (view->seqno.size != GOSSIP_SEQNO_SIZE ||
+        tern_peer_id_decode(view->from, &author) != TERN_OK)
         return TERN_FAULT_GOSSIP_MESSAGE_MALFORMED;
     return TERN_FAULT_NONE;
 }
 
 /* The encoded key a message is signed with: inside the author's id, or beside it and matching. */
-static tern_fault message_key(const struct tern_gossip_message_view *view, struct tern_peer_id *author,
-                              struct tern_view *key)
+static tern_fault message_key(const struct tern_gossip_message_view *view,
+                              struct tern_peer_id *author, struct tern_view *key)
 {
     uint8_t digest[TERN_SHA256_SIZE];
     struct tern_peer_id derived;
@@ -199,8 +200,8 @@ static tern_err verify_add_to(struct gossip_batch *batch, struct gossip_message 
     return TERN_OK;
 }
 
-/* Describes a message's signature. Views point into the message's chunk, or into scratch when the fields
- * came in an unusual order and are written anew. */
+/* Describes a message's signature. Views point into the message's chunk, or into scratch when the
+ * fields came in an unusual order and are written anew. */
 static void verify_item(const struct gossip_message *message, struct tern_writer *scratch,
                         struct tern_verify_item *item)
 {
@@ -212,8 +213,8 @@ static void verify_item(const struct gossip_message *message, struct tern_writer
     TERN_CHECK(fault == TERN_FAULT_NONE);
     /* message_key may view the key inside the copied id; the same bytes stand in the message. */
     if (!view.has_key || view.key.size == 0)
-        item->public_key = tern_view_of(
-            view.from.data + (item->public_key.data - author.bytes), item->public_key.size);
+        item->public_key = tern_view_of(view.from.data + (item->public_key.data - author.bytes),
+                                        item->public_key.size);
     item->signature = view.signature;
     item->parts[0] = tern_view_str("libp2p-pubsub:");
     item->parts[1] = view.signed_part;
@@ -251,8 +252,8 @@ static tern_err verify_add(struct tern_gossip *g, struct gossip_message *message
     return err;
 }
 
-/* Fills batches with what waits, and sends them; with all batches away the rest waits for one to come
- * back. A message that cannot be added for another reason is dropped. */
+/* Fills batches with what waits, and sends them; with all batches away the rest waits for one to
+ * come back. A message that cannot be added for another reason is dropped. */
 void gossip_verify_flush(struct tern_gossip *g)
 {
     while (!tern_list_empty(&g->unverified)) {
@@ -279,7 +280,8 @@ static void message_deliver(struct tern_gossip *g, struct gossip_message *messag
         gossip_message_accept(g, message);
 }
 
-static void message_verified(struct tern_gossip *g, struct gossip_message *message, tern_err verdict)
+static void message_verified(struct tern_gossip *g, struct gossip_message *message,
+                             tern_err verdict)
 {
     if (verdict == TERN_OK) {
         message_deliver(g, message);

@@ -69,7 +69,8 @@ struct gossip_peer {
 
 enum message_state { MESSAGE_FREE, MESSAGE_VERIFYING, MESSAGE_DELIVERED, MESSAGE_DONE };
 
-/* A message on its way, or kept for IWANT. The chunk holds the framed RPC; the offsets point inside. */
+/* A message on its way, or kept for IWANT. The chunk holds the framed RPC; the offsets point
+ * inside. */
 struct gossip_message {
     struct tern_list link; /* free list, waiting list, or the cache's order */
     enum message_state state;
@@ -147,20 +148,20 @@ struct tern_gossip {
     struct gossip_promise promises[GOSSIP_PROMISES_MAX];
     size_t promises_head, promises_count;
     struct gossip_input input;
-    struct tern_ring outs;     /* struct gossip_queued */
-    struct tern_ring dirty;    /* uint32_t: peers with control to send */
-    struct tern_chunk *held;   /* the chunk of the out given last */
-    uint32_t *targets;         /* of the out given last: peers_max */
-    uint32_t *scratch;         /* peers_max */
+    struct tern_ring outs;   /* struct gossip_queued */
+    struct tern_ring dirty;  /* uint32_t: peers with control to send */
+    struct tern_chunk *held; /* the chunk of the out given last */
+    uint32_t *targets;       /* of the out given last: peers_max */
+    uint32_t *scratch;       /* peers_max */
 };
 
 /* A queued out. SEND goes to one peer (target), or to those of a message (message's slot). */
 enum gossip_queued_kind {
-    QUEUED_SEND,     /* chunk (owned), peer */
-    QUEUED_FORWARD,  /* message: to mesh and floodsub peers */
-    QUEUED_DELIVER,  /* message */
-    QUEUED_JOB,      /* batch */
-    QUEUED_FAULT,    /* peer, fault */
+    QUEUED_SEND,    /* chunk (owned), peer */
+    QUEUED_FORWARD, /* message: to mesh and floodsub peers */
+    QUEUED_DELIVER, /* message */
+    QUEUED_JOB,     /* batch */
+    QUEUED_FAULT,   /* peer, fault */
     QUEUED_SUBSCRIBED,
     QUEUED_UNSUBSCRIBED,
 };
@@ -184,8 +185,10 @@ struct gossip_topic *gossip_find_topic(const struct tern_gossip *g, struct tern_
 struct gossip_topic *gossip_get_topic(struct tern_gossip *g, struct tern_view name);
 /* gossip_forget_topic frees a topic that nobody has to do with any more. */
 void gossip_forget_topic(struct tern_gossip *g, struct gossip_topic *topic);
-/* gossip_member gives a peer's row in a topic; NULL: no memory. gossip_member_find: NULL if none. */
-struct topic_member *gossip_member(struct tern_gossip *g, struct gossip_topic *topic, uint32_t peer);
+/* gossip_member gives a peer's row in a topic; NULL: no memory. gossip_member_find: NULL if none.
+ */
+struct topic_member *gossip_member(struct tern_gossip *g, struct gossip_topic *topic,
+                                   uint32_t peer);
 struct topic_member *gossip_member_find(const struct gossip_topic *topic, uint32_t peer);
 /* gossip_control returns room for size bytes of control to the peer; NULL: no memory. */
 uint8_t *gossip_control(struct tern_gossip *g, uint32_t peer, size_t size);
@@ -224,7 +227,8 @@ void gossip_cache_put(struct tern_gossip *g, struct gossip_message *message);
 struct gossip_message *gossip_cache_find(const struct tern_gossip *g, struct tern_view id);
 void gossip_cache_shift(struct tern_gossip *g);
 void gossip_cache_clear(struct tern_gossip *g);
-/* gossip_cache_may_send counts a transmission of a cached message; false: the peer had its share. */
+/* gossip_cache_may_send counts a transmission of a cached message; false: the peer had its share.
+ */
 bool gossip_cache_may_send(struct tern_gossip *g, struct gossip_message *message, uint32_t peer);
 
 #endif

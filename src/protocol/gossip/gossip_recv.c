@@ -1,6 +1,6 @@
 /*
- * Working through an RPC, a field at a time: nothing an RPC holds is expanded before it is needed, so a
- * megabyte of tiny entries costs a megabyte and no more.
+ * Working through an RPC, a field at a time: nothing an RPC holds is expanded before it is needed,
+ * so a megabyte of tiny entries costs a megabyte and no more.
  */
 #include "protocol/gossip/gossip_private.h"
 
@@ -28,14 +28,15 @@ static void recv_unsubscribed(struct tern_gossip *g, struct gossip_topic *topic,
     member->flags &= (uint8_t)~TOPIC_SUBSCRIBER;
     topic->subscribers_count--;
     g->peers[peer].topics_count--;
-    gossip_queue(g, &(struct gossip_queued){
-                        .kind = QUEUED_UNSUBSCRIBED, .peer = peer, .topic = topic});
+    gossip_queue(
+        g, &(struct gossip_queued){.kind = QUEUED_UNSUBSCRIBED, .peer = peer, .topic = topic});
 }
 
 static void recv_subscribed(struct tern_gossip *g, struct tern_view name, uint32_t slot)
 {
     struct gossip_peer *peer = &g->peers[slot];
-    if (name.size > g->params.topic_size_max || peer->topics_count >= g->params.topics_per_peer_max) {
+    if (name.size > g->params.topic_size_max ||
+        peer->topics_count >= g->params.topics_per_peer_max) {
         gossip_fault(g, slot, TERN_FAULT_GOSSIP_SUBSCRIPTIONS);
         return;
     }
@@ -53,8 +54,8 @@ static void recv_subscribed(struct tern_gossip *g, struct tern_view name, uint32
     member->flags |= TOPIC_SUBSCRIBER;
     topic->subscribers_count++;
     peer->topics_count++;
-    gossip_queue(g, &(struct gossip_queued){
-                        .kind = QUEUED_SUBSCRIBED, .peer = slot, .topic = topic});
+    gossip_queue(g,
+                 &(struct gossip_queued){.kind = QUEUED_SUBSCRIBED, .peer = slot, .topic = topic});
     if (topic->joined && topic->mesh_count < g->params.d_lo)
         gossip_join(g, topic);
 }

@@ -14,7 +14,8 @@ struct service_queued {
     struct tern_chunk *chunk; /* owned */
 };
 
-/* One connected peer. Streams carry its index + 1 as user value, outbound ones with OUTBOUND_BIT. */
+/* One connected peer. Streams carry its index + 1 as user value, outbound ones with OUTBOUND_BIT.
+ */
 struct service_peer {
     bool used;
     bool out_open;  /* a stream of ours is there */
@@ -89,7 +90,8 @@ static void service_flush(struct tern_gossip_service *s, struct service_peer *pe
     }
 }
 
-/* How full the queue may be for a message of this priority: forwarded ones leave room for others. */
+/* How full the queue may be for a message of this priority: forwarded ones leave room for others.
+ */
 static size_t service_share(enum tern_gossip_priority priority, size_t max)
 {
     switch (priority) {
@@ -107,10 +109,10 @@ static void service_enqueue(struct tern_gossip_service *s, struct service_peer *
                             const struct tern_gossip_out *out)
 {
     struct service_queued queued = {.chunk = out->chunk};
-    bool full = tern_ring_count(&peer->queue) >=
-                    service_share(out->priority, TERN_GOSSIP_QUEUE_MAX) ||
-                peer->queue_bytes + out->chunk->size >
-                    service_share(out->priority, TERN_GOSSIP_QUEUE_BYTES_MAX);
+    bool full =
+        tern_ring_count(&peer->queue) >= service_share(out->priority, TERN_GOSSIP_QUEUE_MAX) ||
+        peer->queue_bytes + out->chunk->size >
+            service_share(out->priority, TERN_GOSSIP_QUEUE_BYTES_MAX);
     if (full || tern_ring_push(&peer->queue, &queued) != TERN_OK) {
         if (s->metrics != NULL)
             tern_metric_add(s->metrics, TERN_METRIC_GOSSIP_QUEUE_DROPPED, 1);
@@ -160,10 +162,11 @@ static void service_deliver(struct tern_gossip_service *s, tern_time now,
                                   .message = out->message,
                                   .handle = out->handle,
                                   .peer = s->peers[s->by_core[out->peer]].id};
-    /* The topic's name lives in the core and may go before the event does: the message has it too. */
+    /* The topic's name lives in the core and may go before the event does: the message has it too.
+     */
     struct tern_view frame = tern_chunk_view(out->chunk);
-    const uint8_t *name = memmem(frame.data, frame.size, out->message.topic.data,
-                                 out->message.topic.size);
+    const uint8_t *name =
+        memmem(frame.data, frame.size, out->message.topic.data, out->message.topic.size);
     TERN_CHECK(name != NULL);
     event.message.topic.data = name;
     service_push_event(s, now, &event);
@@ -252,7 +255,8 @@ static void service_partial_free(struct tern_gossip_service *s, struct service_p
     peer->partial_capacity = 0;
 }
 
-/* Gives all whole RPCs to the core; *used says how far it came. TERN_ERR_TRUNCATED is no failure. */
+/* Gives all whole RPCs to the core; *used says how far it came. TERN_ERR_TRUNCATED is no failure.
+ */
 static tern_err service_rpcs(struct tern_gossip_service *s, tern_time now,
                              struct service_peer *peer, struct tern_view bytes, size_t *used)
 {
@@ -279,8 +283,8 @@ static tern_err service_segment(struct tern_gossip_service *s, tern_time now,
     if (peer->partial_size > 0) {
         if (!service_partial_append(s, peer, bytes))
             return TERN_ERR_MEMORY;
-        tern_err err = service_rpcs(s, now, peer,
-                                    tern_view_of(peer->partial, peer->partial_size), &used);
+        tern_err err =
+            service_rpcs(s, now, peer, tern_view_of(peer->partial, peer->partial_size), &used);
         memmove(peer->partial, peer->partial + used, peer->partial_size - used);
         peer->partial_size -= used;
         if (peer->partial_size == 0)
@@ -295,11 +299,13 @@ static tern_err service_segment(struct tern_gossip_service *s, tern_time now,
                : TERN_ERR_MEMORY;
 }
 
-static void service_readable(struct tern_gossip_service *s, tern_time now, struct service_peer *peer)
+static void service_readable(struct tern_gossip_service *s, tern_time now,
+                             struct service_peer *peer)
 {
     struct tern_slice bytes;
     struct tern_stream in = peer->in;
-    /* RPCs count for nothing before our own stream is agreed: then they wait, and so does the peer. */
+    /* RPCs count for nothing before our own stream is agreed: then they wait, and so does the peer.
+     */
     if (peer->core == SERVICE_CORE_NONE)
         return;
     while (peer->used && peer->in_open && tern_swarm_read(s->swarm, in, &bytes) == TERN_OK) {
@@ -344,13 +350,12 @@ static struct service_peer *service_of_user(struct tern_gossip_service *s, uint6
 
 static void service_open(struct tern_gossip_service *s, tern_time now, struct service_peer *peer)
 {
-    struct tern_stream_request request = {
-        .service = s->number,
-        .peer = peer->peer,
-        .offer = {.names = service_names,
-                  .names_count = TERN_COUNT_OF(service_names),
-                  .class = TERN_STREAM_TRANSACTIONS},
-        .user = service_user(s, peer) | SERVICE_OUTBOUND_BIT};
+    struct tern_stream_request request = {.service = s->number,
+                                          .peer = peer->peer,
+                                          .offer = {.names = service_names,
+                                                    .names_count = TERN_COUNT_OF(service_names),
+                                                    .class = TERN_STREAM_TRANSACTIONS},
+                                          .user = service_user(s, peer) | SERVICE_OUTBOUND_BIT};
     if (peer->opened_count >= SERVICE_REOPEN_MAX)
         return;
     peer->opened_count++;
@@ -420,7 +425,8 @@ static void service_ready(struct tern_gossip_service *s, tern_time now, struct s
 {
     uint32_t core;
     TERN_CHECK(peer->core == SERVICE_CORE_NONE);
-    if (tern_gossip_peer_up(s->core, service_kind(offered_index), peer->outbound, &core) != TERN_OK) {
+    if (tern_gossip_peer_up(s->core, service_kind(offered_index), peer->outbound, &core) !=
+        TERN_OK) {
         tern_swarm_reset(s->swarm, peer->out, TERN_STREAM_CODE_RESOURCE_LIMIT);
         peer->out_open = false;
         return;
@@ -536,11 +542,11 @@ static tern_err service_register(struct tern_gossip_service *s)
 {
     TERN_TRY(tern_swarm_add_service(s->swarm, &service_ops, s, &s->number));
     for (size_t i = 0; i < TERN_COUNT_OF(service_names); i++)
-        TERN_TRY(tern_swarm_handle(s->swarm,
-                                   &(struct tern_protocol){.name = service_names[i],
-                                                           .handler = s->number,
-                                                           .class = TERN_STREAM_TRANSACTIONS,
-                                                           .inbound_per_peer_max = 2}));
+        TERN_TRY(
+            tern_swarm_handle(s->swarm, &(struct tern_protocol){.name = service_names[i],
+                                                                .handler = s->number,
+                                                                .class = TERN_STREAM_TRANSACTIONS,
+                                                                .inbound_per_peer_max = 2}));
     return TERN_OK;
 }
 
@@ -615,8 +621,7 @@ void tern_gossip_service_unsubscribe(struct tern_gossip_service *s, tern_time no
 tern_err tern_gossip_service_publish(struct tern_gossip_service *s, tern_time now,
                                      struct tern_view topic, struct tern_view data)
 {
-    tern_err err =
-        tern_gossip_publish(s->core, now, tern_swarm_wall(s->swarm, now), topic, data);
+    tern_err err = tern_gossip_publish(s->core, now, tern_swarm_wall(s->swarm, now), topic, data);
     service_drain(s, now);
     return err;
 }

@@ -1,12 +1,13 @@
 /*
- * Gossip on the swarm: opens one stream to each peer that speaks a pubsub protocol, accepts one from it,
- * frames RPCs, and queues what a peer's stream cannot take yet. The protocol itself is gossip.h.
+ * Gossip on the swarm: opens one stream to each peer that speaks a pubsub protocol, accepts one
+ * from it, frames RPCs, and queues what a peer's stream cannot take yet. The protocol itself is
+ * gossip.h.
  *
- * A slow peer costs at most TERN_GOSSIP_QUEUE_MAX messages and TERN_GOSSIP_QUEUE_BYTES_MAX bytes; when
- * its queue fills, forwarded messages are dropped first, then our own, control last.
+ * A slow peer costs at most TERN_GOSSIP_QUEUE_MAX messages and TERN_GOSSIP_QUEUE_BYTES_MAX bytes;
+ * when its queue fills, forwarded messages are dropped first, then our own, control last.
  *
- * Events wait in a bounded queue for the host: a subscriber that does not keep up loses messages, and
- * the metric says how many.
+ * Events wait in a bounded queue for the host: a subscriber that does not keep up loses messages,
+ * and the metric says how many.
  */
 #ifndef TERN_PROTOCOL_GOSSIP_GOSSIP_SERVICE_H
 #define TERN_PROTOCOL_GOSSIP_GOSSIP_SERVICE_H
@@ -31,8 +32,8 @@ struct tern_gossip_service_options {
     enum tern_gossip_policy policy;
 };
 
-/* tern_gossip_service_new adds the service to a swarm that has had no input yet. It is freed after the
- * swarm's streams are, before the swarm. */
+/* tern_gossip_service_new adds the service to a swarm that has had no input yet. It is freed after
+ * the swarm's streams are, before the swarm. */
 TERN_NODISCARD tern_err tern_gossip_service_new(const struct tern_gossip_service_options *options,
                                                 struct tern_swarm *swarm, tern_time now,
                                                 struct tern_gossip_service **service);

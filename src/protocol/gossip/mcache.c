@@ -1,5 +1,6 @@
 /*
- * Messages kept for a few heartbeats, for peers that ask by IWANT. Bounded in bytes: the oldest go first.
+ * Messages kept for a few heartbeats, for peers that ask by IWANT. Bounded in bytes: the oldest go
+ * first.
  */
 #include "protocol/gossip/gossip_private.h"
 
@@ -44,8 +45,8 @@ struct gossip_message *gossip_cache_find(const struct tern_gossip *g, struct ter
 /* The cache is in order of age: those past the history stand in front. */
 void gossip_cache_shift(struct tern_gossip *g)
 {
-    TERN_LIST_FOREACH(node, &g->cache_order)
-    TERN_LIST_ENTRY(node, struct gossip_message, link)->age++;
+    TERN_LIST_FOREACH (node, &g->cache_order)
+        TERN_LIST_ENTRY(node, struct gossip_message, link)->age++;
     while (!tern_list_empty(&g->cache_order) && cache_oldest(g)->age >= g->params.history_length)
         cache_drop(g, cache_oldest(g));
 }

@@ -1,7 +1,8 @@
 /*
  * The gossip RPC: what pubsub peers send each other, a varint-delimited protobuf (libp2p/specs
- * pubsub/README.md; gossipsub v1.0 and v1.1 for the control message). Decoding gives views; encoding
- * appends whole fields, so a control message is built by appending its entries one after another.
+ * pubsub/README.md; gossipsub v1.0 and v1.1 for the control message). Decoding gives views;
+ * encoding appends whole fields, so a control message is built by appending its entries one after
+ * another.
  *
  *   RPC { 1 subscriptions {1 subscribe, 2 topic}*, 2 publish Message*, 3 control }
  *   Message { 1 from, 2 data, 3 seqno, 4 topic, 5 signature, 6 key }
@@ -37,8 +38,8 @@ struct tern_gossip_message_view {
     struct tern_view signature;
     struct tern_view key;
     bool has_from, has_seqno, has_signature, has_key, has_topic;
-    /* What the signature covers (behind "libp2p-pubsub:") when the fields came in their usual order;
-     * else empty, and tern_gossip_message_signed writes it anew. */
+    /* What the signature covers (behind "libp2p-pubsub:") when the fields came in their usual
+     * order; else empty, and tern_gossip_message_signed writes it anew. */
     struct tern_view signed_part;
 };
 
@@ -63,13 +64,15 @@ struct tern_gossip_prune {
     struct tern_view topic;
     uint64_t backoff_s; /* 0: not given */
 };
-TERN_NODISCARD tern_err tern_gossip_prune_decode(struct tern_view raw, struct tern_gossip_prune *out);
+TERN_NODISCARD tern_err tern_gossip_prune_decode(struct tern_view raw,
+                                                 struct tern_gossip_prune *out);
 
 /* tern_gossip_topic_decode reads field 1 of an ihave or graft entry. */
 TERN_NODISCARD tern_err tern_gossip_topic_decode(struct tern_view raw, struct tern_view *topic);
 
 /* Appending whole RPC or control fields. */
-void tern_gossip_write_subscription(struct tern_writer *out, bool subscribe, struct tern_view topic);
+void tern_gossip_write_subscription(struct tern_writer *out, bool subscribe,
+                                    struct tern_view topic);
 void tern_gossip_write_graft(struct tern_writer *out, struct tern_view topic);
 size_t tern_gossip_graft_size(struct tern_view topic);
 

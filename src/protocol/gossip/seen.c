@@ -3,8 +3,8 @@
 #include "base/check.h"
 #include "base/map.h"
 
-tern_err gossip_seen_init(struct gossip_seen *seen, struct tern_mem *mem, struct tern_random *random,
-                          size_t capacity, tern_time ttl_ns)
+tern_err gossip_seen_init(struct gossip_seen *seen, struct tern_mem *mem,
+                          struct tern_random *random, size_t capacity, tern_time ttl_ns)
 {
     size_t rounded = 16;
     while (rounded < capacity)
@@ -40,7 +40,8 @@ static size_t seen_mask(const struct gossip_seen *seen)
     return 2 * seen->capacity - 1;
 }
 
-/* The place of a hash, or of the free place where it would go. The table is never more than half full. */
+/* The place of a hash, or of the free place where it would go. The table is never more than half
+ * full. */
 static size_t seen_find(const struct gossip_seen *seen, uint64_t hash)
 {
     size_t i = hash & seen_mask(seen);
@@ -54,7 +55,8 @@ bool gossip_seen_has(const struct gossip_seen *seen, uint64_t hash)
     return seen->table[seen_find(seen, hash)] == hash;
 }
 
-/* Takes a hash out and moves those behind it up, so that every search still ends at a free place. */
+/* Takes a hash out and moves those behind it up, so that every search still ends at a free place.
+ */
 static void seen_remove(struct gossip_seen *seen, uint64_t hash)
 {
     size_t mask = seen_mask(seen);
@@ -92,8 +94,8 @@ bool gossip_seen_add(struct gossip_seen *seen, tern_time now, uint64_t hash)
         seen_drop_oldest(seen);
     seen->table[seen_find(seen, hash)] = hash;
     size_t tail = (seen->head + seen->count) & (seen->capacity - 1);
-    seen->ring[tail] = (struct gossip_seen_entry){.hash = hash,
-                                                  .expires = tern_time_add(now, seen->ttl_ns)};
+    seen->ring[tail] =
+        (struct gossip_seen_entry){.hash = hash, .expires = tern_time_add(now, seen->ttl_ns)};
     seen->count++;
     return true;
 }

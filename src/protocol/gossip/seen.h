@@ -1,7 +1,7 @@
 /*
- * Which messages were seen: a fixed-size set of 64-bit keyed hashes of message ids, each kept for a time
- * after it was first seen. The key is secret and random, so nobody can make ids collide; by chance two
- * of a million do once in 10^13 messages.
+ * Which messages were seen: a fixed-size set of 64-bit keyed hashes of message ids, each kept for a
+ * time after it was first seen. The key is secret and random, so nobody can make ids collide; by
+ * chance two of a million do once in 10^13 messages.
  *
  * Bounded: when it is full the oldest goes early. No allocation after init.
  */

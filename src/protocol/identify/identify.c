@@ -4,10 +4,10 @@
 #include "base/reader.h"
 #include "base/ring.h"
 #include "crypto/envelope.h"
-#include "swarm/addr.h"
 #include "protocol/frame.h"
 #include "protocol/identify/identify_message.h"
 #include "protocol/own_record.h"
+#include "swarm/addr.h"
 
 static const tern_time IDENTIFY_TIMEOUT_NS = 10 * TERN_SECOND;
 static const tern_time IDENTIFY_DEBOUNCE_NS = TERN_SECOND;
@@ -63,7 +63,8 @@ static struct identify_peer *identify_find(const struct tern_identify *identify,
     return NULL;
 }
 
-static uint64_t identify_user(const struct tern_identify *identify, const struct identify_peer *peer)
+static uint64_t identify_user(const struct tern_identify *identify,
+                              const struct identify_peer *peer)
 {
     for (size_t i = 0; i < identify->peers_count; i++)
         if (identify->peers[i] == peer)
@@ -182,8 +183,7 @@ static bool identify_check_record(struct tern_identify *identify, tern_time now,
     const struct tern_peer_id *id = tern_swarm_peer_id(identify->swarm, peer->peer);
     if (bytes.size == 0 || id == NULL)
         return false;
-    if (tern_peer_record_open(bytes, record) == TERN_OK &&
-        tern_peer_id_equal(&record->peer_id, id))
+    if (tern_peer_record_open(bytes, record) == TERN_OK && tern_peer_id_equal(&record->peer_id, id))
         return true;
     tern_swarm_report(identify->swarm, now, peer->peer, TERN_FAULT_IDENTIFY_RECORD);
     return false;
@@ -197,8 +197,7 @@ static void identify_learn_addresses(struct tern_identify *identify, tern_time n
     info->signed_record =
         identify_check_record(identify, now, peer, peer->parts->signed_record, &record);
     size_t count = info->signed_record ? record.addresses_count : peer->parts->addresses_count;
-    const struct tern_view *views =
-        info->signed_record ? record.addresses : peer->parts->addresses;
+    const struct tern_view *views = info->signed_record ? record.addresses : peer->parts->addresses;
     info->addresses_count = 0;
     for (size_t i = 0; i < count && info->addresses_count < TERN_PEER_ADDRS_MAX; i++) {
         struct tern_multiaddr *address = &info->addresses[info->addresses_count];
@@ -247,7 +246,8 @@ static uint16_t identify_copy_text(struct tern_view text, char out[TERN_IDENTIFY
     return (uint16_t)size;
 }
 
-/* What came is complete: it takes the place of what was known. In a push, what is absent is unchanged. */
+/* What came is complete: it takes the place of what was known. In a push, what is absent is
+ * unchanged. */
 static tern_err identify_learn(struct tern_identify *identify, tern_time now,
                                struct identify_peer *peer)
 {
@@ -306,7 +306,8 @@ static void identify_finish(struct tern_identify *identify, tern_time now,
     identify_push_event(identify, peer, err);
     identify_stop_reading(identify, peer);
     if (err == TERN_OK)
-        TERN_IGNORE(tern_swarm_close_write(identify->swarm, stream)); /* it may have ended already */
+        TERN_IGNORE(
+            tern_swarm_close_write(identify->swarm, stream)); /* it may have ended already */
     else
         tern_swarm_reset(identify->swarm, stream, TERN_STREAM_CODE_NONE);
 }
@@ -444,8 +445,7 @@ static void identify_stream_event(struct tern_identify *identify, tern_time now,
     if (event->kind == TERN_SWARM_STREAM_READABLE)
         identify_readable(identify, now, peer);
     else if (event->kind == TERN_SWARM_STREAM_ENDED)
-        identify_finish(identify, now, peer,
-                        event->err == TERN_OK ? TERN_ERR_CLOSED : event->err);
+        identify_finish(identify, now, peer, event->err == TERN_OK ? TERN_ERR_CLOSED : event->err);
 }
 
 static void identify_peer_gone(struct tern_identify *identify, tern_peer handle)
@@ -525,11 +525,11 @@ static tern_err identify_register(struct tern_identify *identify)
     const struct tern_view names[] = {identify_name, identify_push_name};
     TERN_TRY(tern_swarm_add_service(identify->swarm, &identify_ops, identify, &identify->number));
     for (size_t i = 0; i < TERN_COUNT_OF(names); i++)
-        TERN_TRY(tern_swarm_handle(identify->swarm,
-                                   &(struct tern_protocol){.name = names[i],
-                                                           .handler = identify->number,
-                                                           .class = TERN_STREAM_CONTROL,
-                                                           .inbound_per_peer_max = 2}));
+        TERN_TRY(
+            tern_swarm_handle(identify->swarm, &(struct tern_protocol){.name = names[i],
+                                                                       .handler = identify->number,
+                                                                       .class = TERN_STREAM_CONTROL,
+                                                                       .inbound_per_peer_max = 2}));
     return TERN_OK;
 }
 

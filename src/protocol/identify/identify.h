@@ -1,14 +1,15 @@
 /*
- * Identify: what peers tell each other about themselves when they meet: public key, agent, protocols,
- * addresses (signed, when they can), and at which address they see the other. Identify/push says the
- * same again when it changed.
+ * Identify: what peers tell each other about themselves when they meet: public key, agent,
+ * protocols, addresses (signed, when they can), and at which address they see the other.
+ * Identify/push says the same again when it changed.
  *
  *   peer up ─ open /ipfs/id/1.0.0 ─► its messages, merged, until it ends its side ─► IDENTIFIED
  *   asked   ─ write ours, end
  *   changed ─ after a second's quiet, open /ipfs/id/push/1.0.0 to every peer that takes it
  *
- * What was learned goes to the swarm: the peer's protocols, its addresses into the address book, our
- * observed address. Bounds: messages and bytes of one answer, addresses, protocols, pushes a minute.
+ * What was learned goes to the swarm: the peer's protocols, its addresses into the address book,
+ * our observed address. Bounds: messages and bytes of one answer, addresses, protocols, pushes a
+ * minute.
  *
  * Specification: libp2p/specs identify/README.md; envelopes: RFC 0002, 0003.
  */
@@ -51,10 +52,12 @@ struct tern_identify_options {
 };
 
 TERN_NODISCARD tern_err tern_identify_new(const struct tern_identify_options *options,
-                                          struct tern_swarm *swarm, struct tern_identify **identify);
+                                          struct tern_swarm *swarm,
+                                          struct tern_identify **identify);
 void tern_identify_free(struct tern_identify *identify);
 
-/* tern_identify_info is what a connected peer said; NULL: nothing yet. Borrowed until the next input. */
+/* tern_identify_info is what a connected peer said; NULL: nothing yet. Borrowed until the next
+ * input. */
 const struct tern_identity_info *tern_identify_info(const struct tern_identify *identify,
                                                     tern_peer peer);
 

@@ -47,8 +47,7 @@ static void parts_take(struct identify_parts *parts, const struct tern_pb_field 
     }
 }
 
-tern_err identify_parts_merge(struct identify_parts *parts,
-                              struct tern_view message)
+tern_err identify_parts_merge(struct identify_parts *parts, struct tern_view message)
 {
 
     if (message.size > sizeof parts->bytes - parts->size)

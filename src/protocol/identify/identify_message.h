@@ -1,8 +1,9 @@
 /*
- * The identify message: reading it in parts (several messages may make one answer), and writing ours.
+ * The identify message: reading it in parts (several messages may make one answer), and writing
+ * ours.
  *
- *   Identify { 1 public key, 2 listen address*, 3 protocol*, 4 observed address, 5 protocol version,
- *              6 agent version, 8 signed peer record }
+ *   Identify { 1 public key, 2 listen address*, 3 protocol*, 4 observed address, 5 protocol
+ * version, 6 agent version, 8 signed peer record }
  */
 #ifndef TERN_PROTOCOL_IDENTIFY_IDENTIFY_MESSAGE_H
 #define TERN_PROTOCOL_IDENTIFY_IDENTIFY_MESSAGE_H
@@ -16,8 +17,8 @@ enum {
     IDENTIFY_NAME_SIZE_MAX = 256,
 };
 
-/* What has come so far; the views point into `bytes`, which holds a copy of each message. What is more
- * than the limits is left out. */
+/* What has come so far; the views point into `bytes`, which holds a copy of each message. What is
+ * more than the limits is left out. */
 struct identify_parts {
     uint8_t bytes[8192]; /* TERN_IDENTIFY_SIZE_MAX */
     size_t size;
@@ -37,8 +38,8 @@ struct identify_parts {
 struct identify_parts *identify_parts_new(struct tern_mem *mem);
 void identify_parts_free(struct identify_parts *parts, struct tern_mem *mem);
 
-/* identify_parts_merge adds a message: single fields replace, repeated ones add. TERN_ERR_TOO_LARGE: all
- * messages together are over the limit; MALFORMED. */
+/* identify_parts_merge adds a message: single fields replace, repeated ones add.
+ * TERN_ERR_TOO_LARGE: all messages together are over the limit; MALFORMED. */
 TERN_NODISCARD tern_err identify_parts_merge(struct identify_parts *parts,
                                              struct tern_view message);
 

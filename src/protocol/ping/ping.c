@@ -71,7 +71,8 @@ static void ping_received(struct tern_ping *ping, tern_time now, struct ping_run
         struct tern_stream stream = run->stream;
         if (same) {
             ping_finish(ping, run, TERN_OK, tern_time_since(now, run->sent_at));
-            TERN_IGNORE(tern_swarm_close_write(ping->swarm, stream)); /* it may have ended already */
+            TERN_IGNORE(
+                tern_swarm_close_write(ping->swarm, stream)); /* it may have ended already */
         } else {
             tern_swarm_report(ping->swarm, now, run->peer, TERN_FAULT_PING_MISMATCH);
             ping_finish(ping, run, TERN_ERR_PROTOCOL, 0);

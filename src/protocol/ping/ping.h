@@ -1,9 +1,9 @@
 /*
- * Ping: is a peer there, and how far away? 32 random bytes go out and come back the same. This is the
- * smallest whole service, and the template for the next.
+ * Ping: is a peer there, and how far away? 32 random bytes go out and come back the same. This is
+ * the smallest whole service, and the template for the next.
  *
- *   serving:  whatever comes on a stream goes back on it, at the remote's pace, until it ends its side
- *   asking:   open ─ 32 bytes ─► … 32 bytes ─► PONG with the round trip, or why there is none
+ *   serving:  whatever comes on a stream goes back on it, at the remote's pace, until it ends its
+ * side asking:   open ─ 32 bytes ─► … 32 bytes ─► PONG with the round trip, or why there is none
  *
  * A ping's bytes ride with the stream's negotiation, so a round trip is what is measured. Limits:
  * TERN_PING_RUNNING_MAX at once; two streams a peer inbound.

@@ -27,7 +27,7 @@ struct exchange {
     const struct tern_protocol *protocol;
     struct tern_view name; /* ours: what is offered */
     struct tern_frame_reader reader;
-    struct tern_view message; /* inside reader */
+    struct tern_view message;  /* inside reader */
     struct tern_chunk *unsent; /* a frame that the stream did not take yet */
 };
 

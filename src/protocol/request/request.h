@@ -1,9 +1,10 @@
 /*
- * Requests: one message to a peer, one answer back, each on a stream of its own. Any number of protocols
- * share the service; the application (or the node) asks, is asked, and answers.
+ * Requests: one message to a peer, one answer back, each on a stream of its own. Any number of
+ * protocols share the service; the application (or the node) asks, is asked, and answers.
  *
  *   asking:   stream opened ─ length ‖ body ─ end ─► … length ‖ answer ─► RESPONSE
- *   serving:  length ‖ body ─► REQUEST {handle} … tern_request_answer(handle) ─► length ‖ answer ─ end
+ *   serving:  length ‖ body ─► REQUEST {handle} … tern_request_answer(handle) ─► length ‖ answer ─
+ * end
  *
  *   answer: protobuf { 1 code (0: fine), 2 reason (text, when code is not 0), 3 body }
  *
@@ -36,18 +37,20 @@ struct tern_requests;
 
 struct tern_requests_options {
     struct tern_mem *mem;
-    size_t size_max;             /* of a request's or an answer's body */
-    tern_time serve_timeout_ns;  /* a request must be here, and be answered, within this */
+    size_t size_max;            /* of a request's or an answer's body */
+    tern_time serve_timeout_ns; /* a request must be here, and be answered, within this */
     uint32_t inbound_per_peer_max;
 };
 
 TERN_NODISCARD tern_err tern_requests_new(const struct tern_requests_options *options,
-                                          struct tern_swarm *swarm, struct tern_requests **requests);
+                                          struct tern_swarm *swarm,
+                                          struct tern_requests **requests);
 void tern_requests_free(struct tern_requests *requests);
 
 /* tern_requests_serve takes requests of a protocol; the name is borrowed for good. Errors of
  * tern_swarm_handle. */
-TERN_NODISCARD tern_err tern_requests_serve(struct tern_requests *requests, struct tern_view protocol,
+TERN_NODISCARD tern_err tern_requests_serve(struct tern_requests *requests,
+                                            struct tern_view protocol,
                                             enum tern_stream_class class);
 
 struct tern_request {
@@ -59,8 +62,8 @@ struct tern_request {
     tern_time timeout_ns;
 };
 
-/* tern_request_send asks; exactly one RESPONSE event with the token follows. TERN_ERR_FULL, TOO_LARGE,
- * errors of tern_swarm_open_stream: then there is no event. */
+/* tern_request_send asks; exactly one RESPONSE event with the token follows. TERN_ERR_FULL,
+ * TOO_LARGE, errors of tern_swarm_open_stream: then there is no event. */
 TERN_NODISCARD tern_err tern_request_send(struct tern_requests *requests, tern_time now,
                                           const struct tern_request *request);
 

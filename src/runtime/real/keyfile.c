@@ -17,8 +17,8 @@ tern_err tern_private_key_make(enum tern_key_type type, struct tern_random *rand
                                 : tern_private_key_generate(type, random, key);
 }
 
-static tern_err keyfile_say(const struct tern_keyfile_options *options, tern_err err, const char *what,
-                            char *message, size_t message_size)
+static tern_err keyfile_say(const struct tern_keyfile_options *options, tern_err err,
+                            const char *what, char *message, size_t message_size)
 {
     if (message != NULL)
         snprintf(message, message_size, "the key file %s %s", options->path, what);
@@ -44,8 +44,8 @@ static tern_err keyfile_read(const struct tern_keyfile_options *options, int fd,
     tern_secret_wipe(bytes, sizeof bytes);
     if (err != TERN_OK)
         return keyfile_say(options, TERN_ERR_BAD_KEY,
-                           "holds no private key (a protobuf PrivateKey message is expected)", message,
-                           message_size);
+                           "holds no private key (a protobuf PrivateKey message is expected)",
+                           message, message_size);
     return TERN_OK;
 }
 
@@ -71,7 +71,8 @@ static tern_err keyfile_write(const struct tern_keyfile_options *options,
     char path[4096];
     uint8_t bytes[TERN_PRIVATE_KEY_SIZE_MAX];
     struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
-    if (snprintf(path, sizeof path, "%s.new.%ld", options->path, (long)getpid()) >= (int)sizeof path)
+    if (snprintf(path, sizeof path, "%s.new.%ld", options->path, (long)getpid()) >=
+        (int)sizeof path)
         return keyfile_say(options, TERN_ERR_IO, "has too long a path", message, message_size);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)

@@ -1,8 +1,8 @@
 /*
  * Sockets: listeners, dials and open links.
  *
- *   CONNECTING ── connected ──► OPEN ── closed by either side, error ──► CLOSING ── handle closed: freed
- *        └── refused, cancelled ───────────────────────────────────────────┘
+ *   CONNECTING ── connected ──► OPEN ── closed by either side, error ──► CLOSING ── handle closed:
+ * freed └── refused, cancelled ───────────────────────────────────────────┘
  *
  * LINK_CLOSED is said when an open link's handle begins to close, exactly once.
  */
@@ -138,11 +138,8 @@ static void link_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buffe
 static void link_deliver(struct loop_link *link, struct tern_chunk *chunk, struct tern_span data)
 {
     size_t used = data.size;
-    struct tern_input in = {.kind = TERN_INPUT_DATA,
-                            .link = link->id,
-                            .chunk = chunk,
-                            .data = data,
-                            .used = &used};
+    struct tern_input in = {
+        .kind = TERN_INPUT_DATA, .link = link->id, .chunk = chunk, .data = data, .used = &used};
     loop_input(link->loop, &in);
     TERN_CHECK(used <= data.size);
     if (link->state != LINK_OPEN || used == data.size)
@@ -253,8 +250,7 @@ static void link_write_rest(struct loop_link *link, const uint8_t *bytes, size_t
     link->unsent_size = size;
     uv_buf_t buffer = uv_buf_init((char *)link->unsent, (unsigned)size);
     link->write.data = link;
-    int status =
-        uv_write(&link->write, (uv_stream_t *)&link->tcp, &buffer, 1, link_on_written);
+    int status = uv_write(&link->write, (uv_stream_t *)&link->tcp, &buffer, 1, link_on_written);
     if (status != 0)
         link_close(link, tern_err_from_uv(status));
     else
@@ -394,7 +390,7 @@ void loop_dial(struct tern_loop *loop, const struct tern_command *command)
 
 void loop_dial_cancel(struct tern_loop *loop, tern_token token)
 {
-    TERN_LIST_FOREACH(node, &loop->links) {
+    TERN_LIST_FOREACH (node, &loop->links) {
         struct loop_link *link = TERN_LIST_ENTRY(node, struct loop_link, all);
         if (link->state == LINK_CONNECTING && link->token == token) {
             link_close(link, TERN_ERR_CLOSED); /* on_connect follows with ECANCELED */
@@ -436,8 +432,8 @@ static int listener_bind(struct loop_listener *listener, const struct tern_endpo
     tern_endpoint_to_sockaddr(endpoint, &addr);
     int status = uv_tcp_bind(&listener->tcp, (struct sockaddr *)&addr, flags);
     if (status == 0)
-        status = uv_listen((uv_stream_t *)&listener->tcp, LOOP_LISTEN_BACKLOG,
-                           listener_on_connection);
+        status =
+            uv_listen((uv_stream_t *)&listener->tcp, LOOP_LISTEN_BACKLOG, listener_on_connection);
     if (status == 0)
         status = uv_tcp_getsockname(&listener->tcp, (struct sockaddr *)&addr, &size);
     if (status == 0 && tern_endpoint_from_sockaddr((struct sockaddr *)&addr, bound) != TERN_OK)
@@ -471,7 +467,7 @@ void loop_listen(struct tern_loop *loop, const struct tern_command *command)
 
 void loop_unlisten(struct tern_loop *loop, tern_token token)
 {
-    TERN_LIST_FOREACH(node, &loop->listeners) {
+    TERN_LIST_FOREACH (node, &loop->listeners) {
         struct loop_listener *listener = TERN_LIST_ENTRY(node, struct loop_listener, all);
         if (listener->token == token && !uv_is_closing((uv_handle_t *)&listener->tcp)) {
             uv_close((uv_handle_t *)&listener->tcp, listener_freed);
@@ -482,12 +478,12 @@ void loop_unlisten(struct tern_loop *loop, tern_token token)
 
 void loop_close_all(struct tern_loop *loop)
 {
-    TERN_LIST_FOREACH(node, &loop->listeners) {
+    TERN_LIST_FOREACH (node, &loop->listeners) {
         struct loop_listener *listener = TERN_LIST_ENTRY(node, struct loop_listener, all);
         if (!uv_is_closing((uv_handle_t *)&listener->tcp))
             uv_close((uv_handle_t *)&listener->tcp, listener_freed);
     }
-    TERN_LIST_FOREACH(link_node, &loop->links) {
+    TERN_LIST_FOREACH (link_node, &loop->links) {
         struct loop_link *link = TERN_LIST_ENTRY(link_node, struct loop_link, all);
         link_close(link, TERN_ERR_CLOSED);
     }

@@ -8,7 +8,8 @@
 #include "base/check.h"
 #include "runtime/real/loop_private.h"
 
-/* How often the wall clock is compared with the monotonic one, and how far they may part unnoticed. */
+/* How often the wall clock is compared with the monotonic one, and how far they may part unnoticed.
+ */
 static const uint64_t LOOP_WALL_CHECK_MS = 10000;
 static const int64_t LOOP_WALL_DRIFT_NS = 5 * (int64_t)TERN_MILLISECOND;
 
@@ -117,7 +118,8 @@ static void loop_on_timer(uv_timer_t *timer)
     loop_input(loop, &(struct tern_input){.kind = TERN_INPUT_TICK});
 }
 
-/* libuv's timers have milliseconds: round up, so that the machine is never called before its time. */
+/* libuv's timers have milliseconds: round up, so that the machine is never called before its time.
+ */
 static void loop_arm(struct tern_loop *loop)
 {
     tern_time deadline = loop->machine.ops->deadline(loop->machine.self);
@@ -139,8 +141,8 @@ static void loop_on_idle(uv_idle_t *idle)
     uv_idle_stop(idle);
 }
 
-/* Carries out what the machine wants until it wants nothing, or for LOOP_PASSES_MAX rounds: then sockets
- * are read in between, and an idle handle keeps the loop from sleeping. */
+/* Carries out what the machine wants until it wants nothing, or for LOOP_PASSES_MAX rounds: then
+ * sockets are read in between, and an idle handle keeps the loop from sleeping. */
 static void loop_pump(struct tern_loop *loop)
 {
     if (loop->freeing || !loop->dirty)

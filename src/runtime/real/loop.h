@@ -9,8 +9,8 @@
  * caller's own event loop polls tern_loop_fd and calls tern_loop_process. Other threads reach the
  * machine only through tern_loop_call.
  *
- * Inputs of one iteration are batched: commands are carried out and bytes transmitted once after all
- * sockets were read.
+ * Inputs of one iteration are batched: commands are carried out and bytes transmitted once after
+ * all sockets were read.
  */
 #ifndef TERN_RUNTIME_REAL_LOOP_H
 #define TERN_RUNTIME_REAL_LOOP_H
@@ -21,8 +21,9 @@
 
 struct tern_loop;
 
-/* A store serves requests on the storage thread, in order; serve fills in err and results. Several WRITE
- * requests may be given at once: all are durable, or each failed one says so, before serve returns. */
+/* A store serves requests on the storage thread, in order; serve fills in err and results. Several
+ * WRITE requests may be given at once: all are durable, or each failed one says so, before serve
+ * returns. */
 struct tern_store_ops {
     void (*serve)(void *self, struct tern_store_request **requests, size_t count);
     void (*close)(void *self);
@@ -31,15 +32,18 @@ struct tern_store_ops {
 struct tern_loop_options {
     struct tern_mem *mem; /* for read chunks and links; used on the network thread only */
     struct tern_machine machine;
-    const struct tern_store_ops *store; /* NULL: STORE requests come back with TERN_ERR_UNSUPPORTED */
-    void *store_self;                   /* closed by the loop on its storage thread */
+    const struct tern_store_ops
+        *store;       /* NULL: STORE requests come back with TERN_ERR_UNSUPPORTED */
+    void *store_self; /* closed by the loop on its storage thread */
 };
 
 /* tern_loop_new opens the loop; gives the machine its WALL input. TERN_ERR_MEMORY, TERN_ERR_IO. */
-TERN_NODISCARD tern_err tern_loop_new(const struct tern_loop_options *options, struct tern_loop **loop);
+TERN_NODISCARD tern_err tern_loop_new(const struct tern_loop_options *options,
+                                      struct tern_loop **loop);
 
-/* tern_loop_free closes all sockets at once, waits for workers and the storage thread, and frees. The
- * machine must still be there while it runs (jobs come back) and is the caller's to free afterwards. */
+/* tern_loop_free closes all sockets at once, waits for workers and the storage thread, and frees.
+ * The machine must still be there while it runs (jobs come back) and is the caller's to free
+ * afterwards. */
 void tern_loop_free(struct tern_loop *loop);
 
 /* tern_loop_run runs until tern_loop_stop. */
@@ -64,8 +68,8 @@ tern_time tern_loop_now(void);
  * inputs) have set off; takes effect in the same iteration, or the next. */
 void tern_loop_kick(struct tern_loop *loop);
 
-/* tern_loop_call runs fn on the network thread soon; from any thread. fn may call the machine. Calls
- * run in order. TERN_ERR_MEMORY, TERN_ERR_CLOSED (the loop is being freed). */
+/* tern_loop_call runs fn on the network thread soon; from any thread. fn may call the machine.
+ * Calls run in order. TERN_ERR_MEMORY, TERN_ERR_CLOSED (the loop is being freed). */
 TERN_NODISCARD tern_err tern_loop_call(struct tern_loop *loop, void (*fn)(void *context),
                                        void *context);
 

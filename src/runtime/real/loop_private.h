@@ -1,6 +1,6 @@
 /*
- * The loop's insides, shared by its files. loop.c owns the iteration; links.c sockets; work.c jobs and
- * name look-ups; storage.c the storage thread.
+ * The loop's insides, shared by its files. loop.c owns the iteration; links.c sockets; work.c jobs
+ * and name look-ups; storage.c the storage thread.
  */
 #ifndef TERN_RUNTIME_REAL_LOOP_PRIVATE_H
 #define TERN_RUNTIME_REAL_LOOP_PRIVATE_H
@@ -40,7 +40,7 @@ struct loop_link {
     bool shut_done;
     bool close_wanted; /* and then close */
     bool reading;
-    bool ended; /* the remote will send no more */
+    bool ended;                    /* the remote will send no more */
     struct tern_chunk *rest_chunk; /* bytes the machine did not take yet */
     struct tern_span rest;
     tern_err close_err;

@@ -15,7 +15,8 @@
 
 enum { ECHO_TOTAL = 4 << 20 };
 
-/* Sends ECHO_TOTAL numbered bytes on the dialled link; the accepted link sends back what it gets. */
+/* Sends ECHO_TOTAL numbered bytes on the dialled link; the accepted link sends back what it gets.
+ */
 struct echo {
     struct tern_mem mem;
     struct tern_ring commands;
@@ -73,8 +74,8 @@ static void echo_listening(struct echo *e, const struct tern_input *in)
     e->listening = true;
     e->bound = in->local;
     struct tern_endpoint target = e->target.family == 0 ? in->local : e->target;
-    echo_command(
-        e, &(struct tern_command){.kind = TERN_COMMAND_DIAL, .token = 2, .endpoint = target});
+    echo_command(e,
+                 &(struct tern_command){.kind = TERN_COMMAND_DIAL, .token = 2, .endpoint = target});
 }
 
 static void echo_input(void *self, tern_time now, const struct tern_input *in)
@@ -178,8 +179,7 @@ static struct echo *echo_new(void)
     e->dialed = TERN_LINK_NONE;
     tern_mem_init(&e->mem, 0);
     tern_ring_init(&e->commands, &e->mem, sizeof(struct tern_command), 4096);
-    struct tern_loop_options options = {.mem = &e->mem,
-                                        .machine = {.ops = &echo_ops, .self = e}};
+    struct tern_loop_options options = {.mem = &e->mem, .machine = {.ops = &echo_ops, .self = e}};
     assert_int_equal(tern_loop_new(&options, &e->loop), TERN_OK);
     assert_true(e->wall);
     return e;

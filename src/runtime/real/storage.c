@@ -1,6 +1,6 @@
 /*
- * The storage thread: takes all requests that wait, lets the store serve them together (so that many
- * writes share one sync), and hands them back.
+ * The storage thread: takes all requests that wait, lets the store serve them together (so that
+ * many writes share one sync), and hands them back.
  */
 #include "base/check.h"
 #include "runtime/real/loop_private.h"

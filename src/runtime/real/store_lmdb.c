@@ -99,8 +99,8 @@ static int store_commit(struct tern_store_lmdb *store, struct tern_store_request
     return mdb_txn_commit(txn);
 }
 
-/* A run of writes shares one commit; if that fails each is tried alone, so that one bad request does not
- * take others with it. */
+/* A run of writes shares one commit; if that fails each is tried alone, so that one bad request
+ * does not take others with it. */
 static void store_write(struct tern_store_lmdb *store, struct tern_store_request **requests,
                         size_t count)
 {
@@ -254,7 +254,8 @@ static int store_open_env(struct tern_store_lmdb *store,
     return rc;
 }
 
-/* One process a store: LMDB itself would let two in, but their machines would not know of each other. */
+/* One process a store: LMDB itself would let two in, but their machines would not know of each
+ * other. */
 static tern_err store_lock(struct tern_store_lmdb *store, const char *path)
 {
     char name[4096];

@@ -1,5 +1,6 @@
 /*
- * The LMDB store: rows come back in order, writes are all or nothing, and a second owner is refused.
+ * The LMDB store: rows come back in order, writes are all or nothing, and a second owner is
+ * refused.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -107,8 +108,7 @@ static void a_row_is_got_deleted_and_gone(void **state)
 {
     struct fixture *f = *state;
     write_three(f);
-    struct tern_store_request get = {
-        .kind = TERN_STORE_GET, .space = 2, .key = tern_view_str("a")};
+    struct tern_store_request get = {.kind = TERN_STORE_GET, .space = 2, .key = tern_view_str("a")};
     assert_int_equal(serve(f, &get), TERN_OK);
     assert_memory_equal(f->result + 9, "other", 5);
     struct tern_store_op remove = {
@@ -133,8 +133,7 @@ static void a_bad_write_changes_nothing_and_takes_no_other_with_it(void **state)
     tern_store_lmdb_ops.serve(f->store, both, 2);
     assert_int_equal(first.err, TERN_ERR_STORAGE);
     assert_int_equal(second.err, TERN_OK);
-    struct tern_store_request get = {
-        .kind = TERN_STORE_GET, .space = 1, .key = tern_view_str("x")};
+    struct tern_store_request get = {.kind = TERN_STORE_GET, .space = 1, .key = tern_view_str("x")};
     assert_int_equal(serve(f, &get), TERN_ERR_NOT_FOUND);
     get.key = tern_view_str("z");
     assert_int_equal(serve(f, &get), TERN_OK);
