@@ -188,13 +188,13 @@ static void a_connected_peer_is_not_displaced(void **state)
     tern_peer peer = test_connect(sc->a, b);
     assert_int_not_equal(peer, 0);
     for (unsigned i = 100; i < 200; i++)
-        add(sc, i, 1, TERN_ADDR_HEARSAY);
+        add(sc, i, 1, TERN_ADDR_IDENTIFY);
     assert_true(tern_swarm_book_find(sc->a->swarm, &b->id, &entry));
     tern_swarm_disconnect(sc->a->swarm, sc->w->now, peer, 0);
     test_kick(sc->a);
     test_run(sc->w, TERN_SECOND);
     for (unsigned i = 200; i < 300; i++)
-        add(sc, i, 1, TERN_ADDR_HEARSAY);
+        add(sc, i, 1, TERN_ADDR_IDENTIFY);
     assert_false(tern_swarm_book_find(sc->a->swarm, &b->id, &entry));
 }
 
@@ -315,6 +315,30 @@ static void damaged_rows_are_deleted(void **state)
     assert_int_equal(rows_count(sc->w), 1);
 }
 
+static void rows_damaged_anywhere_do_no_harm(void **state)
+{
+    struct scene *sc = *state;
+    struct tern_random random;
+    tern_random_init_u64(&random, 7);
+    for (int round = 0; round < 300; round++) {
+        for (unsigned peer = 1; peer <= 5; peer++)
+            add(sc, peer, 1 + (unsigned)tern_random_below(&random, 60000), TERN_ADDR_SIGNED);
+        test_run(sc->w, 10 * TERN_SECOND);
+        for (size_t i = 0; i < TEST_ROWS_MAX; i++) {
+            struct test_row *row = &sc->w->rows[i];
+            if (!row->used || !tern_random_chance(&random, 1, 2))
+                continue;
+            if (tern_random_chance(&random, 1, 4))
+                row->value_size = tern_random_below(&random, row->value_size + 1);
+            else if (row->value_size > 0)
+                row->value[tern_random_below(&random, row->value_size)] ^=
+                    (uint8_t)(1u << tern_random_below(&random, 8));
+        }
+        restart(sc);
+        assert_true(tern_swarm_book_count(sc->a->swarm) <= 10);
+    }
+}
+
 static void a_failed_write_is_tried_again(void **state)
 {
     struct scene *sc = *state;
@@ -370,6 +394,7 @@ int main(void)
         T(a_book_larger_than_one_request_is_saved_and_loaded),
         T(what_is_forgotten_leaves_the_store),
         T(damaged_rows_are_deleted),
+        T(rows_damaged_anywhere_do_no_harm),
         T(a_failed_write_is_tried_again),
         T(a_shutdown_saves_what_has_changed),
         T(the_book_survives_without_memory),

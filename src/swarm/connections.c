@@ -10,7 +10,7 @@
  */
 #include "swarm/private.h"
 
-enum { CONNS_SLOTS_FIRST = 16 };
+enum { CONNS_SLOTS_FIRST = 16, CONNS_VACATE_ROUNDS_MAX = 4096 };
 
 void tern_conns_init(struct tern_swarm *s)
 {
@@ -144,13 +144,29 @@ static struct swarm_conn *conns_alloc(struct tern_swarm *s, tern_time now,
     return c;
 }
 
+/* conns_vacate makes sure that nothing of the slot's former link is left: a dispatch that ran out
+ * of its budget may have left that for the next. */
+static void conns_vacate(struct tern_swarm *s, tern_time now, uint32_t slot)
+{
+    bool dispatching = s->dispatching;
+    s->dispatching = true;
+    for (int i = 0; i < CONNS_VACATE_ROUNDS_MAX && s->conns.by_slot[slot] != NULL; i++) {
+        struct swarm_conn *c = s->conns.by_slot[slot];
+        TERN_CHECK(c->link_dead); /* the world uses a slot again after LINK_CLOSED alone */
+        tern_list_remove(&c->dirty);
+        tern_conns_process(s, now, c);
+    }
+    s->dispatching = dispatching;
+    TERN_CHECK(s->conns.by_slot[slot] == NULL);
+}
+
 static tern_err conns_new(struct tern_swarm *s, tern_time now, const struct tern_input *in,
                           const struct swarm_birth *birth)
 {
     TERN_CHECK(tern_conns_of_link(s, in->link) == NULL);
     uint32_t slot = tern_link_slot(in->link);
     TERN_TRY(conns_slot_reserve(s, slot));
-    TERN_CHECK(s->conns.by_slot[slot] == NULL);
+    conns_vacate(s, now, slot);
     struct swarm_conn *c = conns_alloc(s, now, in, birth);
     if (c == NULL)
         return TERN_ERR_MEMORY;
@@ -169,6 +185,7 @@ static tern_err conns_new(struct tern_swarm *s, tern_time now, const struct tern
         s->conns.generation_next == UINT32_MAX ? 1 : s->conns.generation_next + 1;
     s->conns.by_slot[slot] = c;
     s->conns.count++;
+    tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_CONNECTIONS, s->conns.count);
     s->conns.upgrading_in_count += !c->outbound;
     tern_list_push_back(&s->conns.all, &c->all);
     tern_list_push_back(&s->conns.upgrading, &c->siblings);
@@ -372,6 +389,7 @@ void tern_conns_free(struct tern_swarm *s, struct swarm_conn *c)
     TERN_CHECK(c->state == SWARM_CONN_DOWN && c->streams_count == 0);
     s->conns.by_slot[tern_link_slot(c->link)] = NULL;
     s->conns.count--;
+    tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_CONNECTIONS, s->conns.count);
     conns_take_job(s, c);
     tern_list_remove(&c->dirty);
     tern_list_remove(&c->command);

@@ -34,6 +34,8 @@ static void dial_free(struct tern_swarm *s, struct swarm_dial *d)
     tern_list_remove(&d->command);
     tern_timer_cancel(&s->timers, &d->timer.timer);
     tern_mem_free(s->mem, d->names, SWARM_DIAL_NAMES_MAX * sizeof d->names[0]);
+    tern_mem_free(s->mem, d->candidates, d->candidates_capacity * sizeof d->candidates[0]);
+    tern_mem_free(s->mem, d->attempts, d->attempts_capacity * sizeof d->attempts[0]);
     tern_mem_free(s->mem, d->tokens, d->tokens_capacity * sizeof d->tokens[0]);
     tern_mem_free(s->mem, d, sizeof *d);
 }
@@ -166,11 +168,13 @@ static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm
     bool inbound = winner != NULL && !winner->outbound;
     for (uint32_t i = 0; i < d->candidates_count; i++) {
         struct swarm_candidate *candidate = &d->candidates[i];
-        struct tern_dial_attempt *row = &d->attempts[candidate->attempt];
         if (candidate->state == SWARM_CANDIDATE_WAITING) {
             candidate->state = SWARM_CANDIDATE_DONE;
-        } else if (candidate->state == SWARM_CANDIDATE_UPGRADING &&
-                   (inbound || (winner != NULL && candidate->link == winner->link))) {
+            continue;
+        }
+        struct tern_dial_attempt *row = &d->attempts[candidate->attempt];
+        if (candidate->state == SWARM_CANDIDATE_UPGRADING &&
+            (inbound || (winner != NULL && candidate->link == winner->link))) {
             /* The winner, or an attempt that goes on without us (see above). */
             struct swarm_conn *c = tern_conns_of_link(s, candidate->link);
             TERN_CHECK(c != NULL);
@@ -188,6 +192,16 @@ static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm
     s->dials.wake = s->dials.starved_count > 0;
 }
 
+/* dial_remember: the peer has proved that it is to be found at this address. */
+static void dial_remember(struct tern_swarm *s, tern_time now, const struct swarm_conn *winner)
+{
+    struct tern_multiaddr address;
+    tern_backoffs_worked(s, &winner->remote);
+    tern_endpoint_multiaddr(&winner->remote, &address);
+    tern_swarm_add_address(s, now, tern_conn_remote(winner->core)->peer_id, &address,
+                           TERN_ADDR_IDENTIFY);
+}
+
 void tern_dials_finish(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                        const struct swarm_conn *winner)
 {
@@ -198,7 +212,7 @@ void tern_dials_finish(struct tern_swarm *s, tern_time now, struct swarm_dial *d
         d->err = TERN_OK;
         d->id = *tern_conn_remote(winner->core)->peer_id;
         if (winner->outbound)
-            tern_backoffs_worked(s, &winner->remote);
+            dial_remember(s, now, winner);
     } else {
         d->err = d->err == TERN_OK ? TERN_ERR_NO_ADDRESS : d->err;
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_DIAL_ERRORS, 1);

@@ -2,7 +2,40 @@
  * name that leads to names that lead to names ends. */
 #include "swarm/private.h"
 
+enum { DIAL_CANDIDATES_FIRST = 4 };
+
 static const char dial_dnsaddr_prefix[] = "dnsaddr=";
+
+/* dial_grow doubles one of the dial's arrays. */
+static tern_err dial_grow(struct tern_swarm *s, void **array, uint32_t *capacity, size_t size)
+{
+    uint32_t grown_capacity = *capacity == 0 ? DIAL_CANDIDATES_FIRST : *capacity * 2;
+    if (grown_capacity > TERN_DIAL_ATTEMPTS_MAX)
+        return TERN_ERR_FULL;
+    void *grown = tern_mem_realloc(s->mem, *array, *capacity * size, grown_capacity * size);
+    if (grown == NULL)
+        return TERN_ERR_MEMORY;
+    *array = grown;
+    *capacity = grown_capacity;
+    return TERN_OK;
+}
+
+/* dial_reserve makes room for one more address, and for the row that it will have when it is tried.
+ */
+static tern_err dial_reserve(struct tern_swarm *s, struct swarm_dial *d)
+{
+    if (d->candidates_count == d->candidates_capacity) {
+        void *array = d->candidates;
+        TERN_TRY(dial_grow(s, &array, &d->candidates_capacity, sizeof d->candidates[0]));
+        d->candidates = array;
+    }
+    if (d->candidates_count == d->attempts_capacity) {
+        void *array = d->attempts;
+        TERN_TRY(dial_grow(s, &array, &d->attempts_capacity, sizeof d->attempts[0]));
+        d->attempts = array;
+    }
+    return TERN_OK;
+}
 
 static tern_err dial_add_endpoint(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                                   const struct tern_endpoint *endpoint, bool chosen)
@@ -15,8 +48,7 @@ static tern_err dial_add_endpoint(struct tern_swarm *s, tern_time now, struct sw
         return TERN_ERR_GATED;
     if (!chosen && tern_backoffs_active(s, now, endpoint))
         return TERN_ERR_RATE;
-    if (d->candidates_count == TERN_DIAL_ATTEMPTS_MAX)
-        return TERN_ERR_FULL;
+    TERN_TRY(dial_reserve(s, d));
     d->candidates[d->candidates_count++] = (struct swarm_candidate){.endpoint = *endpoint};
     return TERN_OK;
 }

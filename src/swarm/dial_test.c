@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "swarm/private.h"
 #include "swarm/world_test_support.h"
 
 struct scene {
@@ -286,6 +287,20 @@ static void an_inbound_connection_finishes_the_dial(void **state)
     assert_int_equal(tern_swarm_peers_count(sc->a->swarm), 1);
 }
 
+static void an_address_that_worked_is_remembered(void **state)
+{
+    struct scene *sc = *state;
+    struct tern_multiaddr addr;
+    struct tern_book_entry entry;
+    test_address(sc->b, &addr);
+    assert_int_not_equal(test_connect(sc->a, sc->b), 0);
+    assert_true(tern_swarm_book_find(sc->a->swarm, &sc->b->id, &entry));
+    assert_int_equal(entry.addresses_count, 1);
+    assert_true(
+        tern_view_equal(tern_multiaddr_view(&entry.addresses[0]), tern_multiaddr_view(&addr)));
+    assert_false(tern_swarm_book_find(sc->b->swarm, &sc->a->id, &entry)); /* a port for an hour */
+}
+
 static void two_dials_that_find_one_peer_leave_one_connection(void **state)
 {
     struct scene *sc = *state;
@@ -564,6 +579,31 @@ static void streams_on_the_connection_that_ends_finish_first(void **state)
     assert_int_equal(test_find(large, TERN_SWARM_STREAM_ENDED, 0)->event.err, TERN_OK);
 }
 
+static void the_connection_that_was_to_end_stays_when_the_other_breaks(void **state)
+{
+    struct scene *sc = *state;
+    struct test_node *small;
+    struct test_node *large;
+    by_id(sc, &small, &large);
+    test_listen(sc->a);
+    tern_peer peer = test_connect(large, small);
+    test_open(large, peer); /* keeps the worse one for now */
+    struct tern_multiaddr addr;
+    test_address(large, &addr);
+    assert_int_equal(dial(small, NULL, &addr, 1, 3), TERN_OK);
+    test_run(sc->w, 2 * TERN_SECOND);
+    tern_connection kept =
+        tern_swarm_connection_next(large->swarm, tern_swarm_connection_first(large->swarm, peer));
+    assert_int_not_equal(kept, 0);
+    tern_conns_cut(large->swarm, tern_conns_find(large->swarm, kept), TERN_ERR_IO);
+    test_kick(large);
+    test_run(sc->w, 30 * TERN_SECOND);
+    assert_int_equal(test_count(large, TERN_SWARM_CONNECTION_DOWN), 1);
+    assert_false(
+        tern_conns_find(large->swarm, tern_swarm_connection_first(large->swarm, peer))->supplanted);
+    assert_int_equal(tern_swarm_peers_count(small->swarm), 1);
+}
+
 static void a_peer_that_came_back_supplants_its_dead_connection(void **state)
 {
     struct scene *sc = *state;
@@ -600,6 +640,7 @@ int main(void)
         T(a_joining_dial_brings_its_addresses),
         T(a_dial_to_a_connected_peer_is_done_without_dialling),
         T(an_inbound_connection_finishes_the_dial),
+        T(an_address_that_worked_is_remembered),
         T(two_dials_that_find_one_peer_leave_one_connection),
         T(whoever_answers_is_the_peer_of_a_dial_without_id),
         T(the_id_in_the_address_is_the_one_dialled),
@@ -614,6 +655,7 @@ int main(void)
         T(a_dnsaddr_that_leads_round_in_circles_ends),
         T(both_ends_dialling_at_once_keep_the_smaller_ids_connection),
         T(streams_on_the_connection_that_ends_finish_first),
+        T(the_connection_that_was_to_end_stays_when_the_other_breaks),
         T(a_peer_that_came_back_supplants_its_dead_connection),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -166,6 +166,7 @@ tern_err tern_peers_attach(struct tern_swarm *s, tern_time now, struct swarm_con
     peer->connections_count++;
     tern_list_push_back(&peer->connections, &c->siblings);
     peers_count_connection(s, c);
+    tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_PEERS, tern_map_count(&s->peers));
     peers_supplant(s, now, c);
     TERN_TRACE(s->config.trace, now, SWARM_UP, c->link, c->outbound, peer->connections_count);
     tern_book_connected(s, now, &peer->id);
@@ -182,6 +183,18 @@ tern_err tern_peers_attach(struct tern_swarm *s, tern_time now, struct swarm_con
     tern_swarm_tell_all(s, now, &news);
     tern_dials_connected(s, now, c);
     return TERN_OK;
+}
+
+/* peers_reinstate: if all that is left was to end in favour of the one that is gone, the newest
+ * stays. */
+static void peers_reinstate(struct tern_swarm *s, struct swarm_peer *peer)
+{
+    struct swarm_conn *best = tern_peers_best(peer);
+    if (best == NULL || !best->supplanted)
+        return;
+    best->supplanted = false;
+    best->supplanted_at = TERN_TIME_NEVER;
+    tern_conns_touch(s, best);
 }
 
 void tern_peers_detach(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
@@ -203,12 +216,15 @@ void tern_peers_detach(struct tern_swarm *s, tern_time now, struct swarm_conn *c
         .fault = c->fault,
     };
     tern_swarm_tell_all(s, now, &news);
-    if (peer->connections_count > 0)
+    if (peer->connections_count > 0) {
+        peers_reinstate(s, peer);
         return;
+    }
     tern_book_disconnected(s, now, &peer->id);
     news.kind = TERN_SWARM_PEER_DOWN;
     tern_swarm_tell_all(s, now, &news);
     peers_leave(s, peer);
+    tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_PEERS, tern_map_count(&s->peers));
 }
 
 void tern_peers_unref(struct tern_swarm *s, struct swarm_conn *c)

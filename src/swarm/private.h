@@ -24,7 +24,7 @@ enum {
     SWARM_DIAL_NAME_DEPTH_MAX = 4, /* dnsaddr that leads to dnsaddr … */
     SWARM_BACKOFFS_MAX = 1024,     /* addresses that failed lately */
     SWARM_BANS_MAX = 1024,         /* peers with faults */
-    SWARM_OBSERVED_MAX = 32,       /* addresses that others see us at */
+    SWARM_OBSERVED_MAX = 16,       /* addresses that others see us at */
     SWARM_OBSERVERS_MAX = 8,       /* counted for one of these */
     SWARM_BOOK_BATCH_MAX = 64,     /* rows of one storage request */
 };
@@ -185,7 +185,9 @@ struct swarm_dial {
     uint32_t tokens_count;
     uint32_t tokens_capacity;
     uint32_t candidates_count;
+    uint32_t candidates_capacity;
     uint32_t attempts_count;
+    uint32_t attempts_capacity;
     uint32_t names_count;
     uint32_t in_flight;   /* CONNECTING or UPGRADING */
     uint32_t outstanding; /* the world owes an answer */
@@ -195,8 +197,8 @@ struct swarm_dial {
     struct tern_list link;    /* active, done or kept */
     struct tern_list command; /* something in it wants a command */
     struct swarm_name *names; /* NULL, or SWARM_DIAL_NAMES_MAX of them */
-    struct swarm_candidate candidates[TERN_DIAL_ATTEMPTS_MAX];
-    struct tern_dial_attempt attempts[TERN_DIAL_ATTEMPTS_MAX];
+    struct swarm_candidate *candidates;
+    struct tern_dial_attempt *attempts; /* there is a place for each candidate */
 };
 
 struct swarm_dials {

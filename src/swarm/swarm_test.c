@@ -198,6 +198,247 @@ static void a_service_that_never_stops_calling_does_not_stop_the_world(void **st
     test_world_free(w);
 }
 
+/* --- jobs and storage of services --- */
+
+struct work_job {
+    struct tern_job job;
+    int answer;
+};
+
+struct worker {
+    struct work_job job;
+    struct tern_store_request request;
+    struct tern_store_op op;
+    int jobs_done;
+    int stored;
+    tern_time ticked_at;
+    tern_time deadline;
+};
+
+static void work_run(struct tern_job *job)
+{
+    TERN_CONTAINER_OF(job, struct work_job, job)->answer = 42;
+}
+
+static void worker_event(void *self, tern_time now, const struct tern_swarm_event *event)
+{
+    (void)self;
+    (void)now;
+    (void)event;
+}
+
+static tern_time worker_deadline(const void *self)
+{
+    return ((const struct worker *)self)->deadline;
+}
+
+static void worker_tick(void *self, tern_time now)
+{
+    struct worker *worker = self;
+    worker->ticked_at = now;
+    worker->deadline = TERN_TIME_NEVER;
+}
+
+static void worker_job_done(void *self, tern_time now, struct tern_job *job)
+{
+    struct worker *worker = self;
+    (void)now;
+    worker->jobs_done += job == &worker->job.job;
+}
+
+static void worker_stored(void *self, tern_time now, struct tern_store_request *request)
+{
+    struct worker *worker = self;
+    (void)now;
+    worker->stored += request == &worker->request && request->err == TERN_OK;
+}
+
+static void jobs_and_requests_come_back_to_their_service(void **state)
+{
+    (void)state;
+    static const struct tern_service_ops ops = {.name = "worker",
+                                                .event = worker_event,
+                                                .deadline = worker_deadline,
+                                                .tick = worker_tick,
+                                                .job_done = worker_job_done,
+                                                .stored = worker_stored};
+    struct test_node *a;
+    struct test_node *b;
+    struct test_world *w = pair(&a, &b);
+    struct worker worker = {.deadline = w->now + 3 * TERN_SECOND};
+    tern_time due = worker.deadline;
+    uint32_t service;
+    assert_int_equal(tern_swarm_add_service(a->swarm, &ops, &worker, &service), TERN_OK);
+    worker.job.job.run = work_run;
+    tern_swarm_submit_job(a->swarm, service, &worker.job.job);
+    worker.op = (struct tern_store_op){
+        .kind = TERN_STORE_PUT, .key = tern_view_str("k"), .value = tern_view_str("v")};
+    worker.request =
+        (struct tern_store_request){.kind = TERN_STORE_WRITE, .ops = &worker.op, .ops_count = 1};
+    tern_swarm_submit_store(a->swarm, service, &worker.request);
+    test_kick(a);
+    test_run(w, 10 * TERN_SECOND);
+    assert_int_equal(worker.jobs_done, 1);
+    assert_int_equal(worker.job.answer, 42);
+    assert_int_equal(worker.stored, 1);
+    assert_int_equal(worker.ticked_at, due);
+    test_world_free(w);
+}
+
+static void services_and_protocols_are_bounded(void **state)
+{
+    (void)state;
+    struct test_node *a;
+    struct test_node *b;
+    struct test_world *w = pair(&a, &b);
+    static char names[TERN_SWARM_PROTOCOLS_MAX + 1][8];
+    uint32_t service;
+    static const struct tern_service_ops ops = {
+        .name = "idle", .event = worker_event, .deadline = worker_deadline, .tick = worker_tick};
+    struct worker worker = {.deadline = TERN_TIME_NEVER};
+    for (int i = 1; i < TERN_SWARM_SERVICES_MAX; i++)
+        assert_int_equal(tern_swarm_add_service(a->swarm, &ops, &worker, &service), TERN_OK);
+    assert_int_equal(tern_swarm_add_service(a->swarm, &ops, &worker, &service), TERN_ERR_FULL);
+    for (int i = 1; i <= TERN_SWARM_PROTOCOLS_MAX; i++) {
+        names[i][0] = '/';
+        names[i][1] = (char)('0' + i);
+        const struct tern_protocol protocol = {.name = tern_view_of(names[i], 2), .handler = 1};
+        assert_int_equal(tern_swarm_handle(a->swarm, &protocol),
+                         i < TERN_SWARM_PROTOCOLS_MAX ? TERN_OK : TERN_ERR_FULL);
+    }
+    test_world_free(w);
+}
+
+static void what_a_peer_supports_is_told_and_bounded(void **state)
+{
+    (void)state;
+    struct test_node *a;
+    struct test_node *b;
+    struct test_world *w = pair(&a, &b);
+    tern_peer peer = test_connect(a, b);
+    struct tern_view names[200];
+    static char text[200][300];
+    for (int i = 0; i < 200; i++) {
+        memset(text[i], 'x', sizeof text[i]);
+        text[i][0] = (char)i;
+        names[i] = tern_view_of(text[i], (size_t)(i == 3 ? 300 : i + 1));
+    }
+    tern_swarm_set_peer_protocols(a->swarm, peer, names, 200);
+    test_kick(a);
+    assert_int_equal(test_count(a, TERN_SWARM_PROTOCOLS), 1);
+    assert_true(tern_swarm_peer_supports(a->swarm, peer, names[2]));
+    assert_false(tern_swarm_peer_supports(a->swarm, peer, names[3])); /* too long a name */
+    assert_true(tern_swarm_peer_supports(a->swarm, peer, names[63]));
+    assert_false(tern_swarm_peer_supports(a->swarm, peer, names[64])); /* too many */
+    tern_swarm_set_peer_protocols(a->swarm, peer, names, 200);
+    test_kick(a);
+    assert_int_equal(test_count(a, TERN_SWARM_PROTOCOLS), 1); /* nothing new */
+    tern_swarm_set_peer_protocols(a->swarm, peer, names, 1);
+    test_kick(a);
+    assert_int_equal(test_count(a, TERN_SWARM_PROTOCOLS), 2);
+    assert_false(tern_swarm_peer_supports(a->swarm, peer, names[2]));
+    test_world_free(w);
+}
+
+static void listeners_come_and_go(void **state)
+{
+    (void)state;
+    struct test_node *a;
+    struct test_node *b;
+    struct test_world *w = pair(&a, &b);
+    struct tern_multiaddr addr;
+    struct tern_multiaddr own[20];
+    test_address(b, &addr);
+    assert_int_equal(tern_swarm_listen(a->swarm, &addr), TERN_OK); /* b's address is taken */
+    test_kick(a);
+    test_run(w, TERN_SECOND);
+    assert_int_equal(test_find(a, TERN_SWARM_LISTEN_FAILED, 0)->event.err, TERN_ERR_EXISTS);
+    assert_int_equal(tern_multiaddr_parse(tern_view_str("/ip4/0.0.0.0/tcp/0"), &addr, NULL),
+                     TERN_OK);
+    for (int i = 0; i <= TERN_SWARM_LISTENERS_MAX; i++)
+        assert_int_equal(tern_swarm_listen(a->swarm, &addr),
+                         i < TERN_SWARM_LISTENERS_MAX ? TERN_OK : TERN_ERR_FULL);
+    test_kick(a);
+    test_run(w, TERN_SECOND);
+    assert_int_equal(test_count(a, TERN_SWARM_LISTENING), TERN_SWARM_LISTENERS_MAX);
+    assert_int_equal(tern_swarm_own_addresses(a->swarm, own, 20), TERN_SWARM_LISTENERS_MAX);
+    struct tern_multiaddr_socket socket;
+    assert_true(tern_multiaddr_socket(tern_multiaddr_view(&own[0]), &socket));
+    assert_int_equal(tern_ip_range(&socket.ip), TERN_IP_LOOPBACK);
+    assert_int_not_equal(socket.port, 0);
+    tern_swarm_unlisten(a->swarm, &addr);
+    test_kick(a);
+    assert_int_equal(tern_swarm_own_addresses(a->swarm, own, 20), 0);
+    assert_int_equal(tern_swarm_listen(a->swarm, &addr), TERN_OK);
+    tern_swarm_unlisten(a->swarm, &addr); /* before the world has heard of it */
+    assert_int_equal(tern_swarm_listen(a->swarm, &addr), TERN_OK);
+    test_kick(a);
+    tern_swarm_unlisten(a->swarm, &addr); /* before it has answered */
+    test_kick(a);
+    test_run(w, TERN_SECOND);
+    assert_int_equal(tern_swarm_own_addresses(a->swarm, own, 20), 0);
+    assert_int_equal(test_count(a, TERN_SWARM_LISTENING), TERN_SWARM_LISTENERS_MAX);
+    assert_int_equal(tern_multiaddr_parse(tern_view_str("/ip4/1.2.3.4/udp/1"), &addr, NULL),
+                     TERN_OK);
+    assert_int_equal(tern_swarm_listen(a->swarm, &addr), TERN_ERR_UNSUPPORTED);
+    test_world_free(w);
+}
+
+/* --- what it costs --- */
+
+static void messages_allocate_nothing_in_the_swarm(void **state)
+{
+    (void)state;
+    struct test_node *a;
+    struct test_node *b;
+    struct test_world *w = pair(&a, &b);
+    tern_peer peer = test_connect(a, b);
+    struct tern_stream stream = test_open(a, peer);
+    for (int i = 0; i < 10; i++) {
+        send_text(a, stream, "warm up");
+        test_run(w, 100 * TERN_MILLISECOND);
+    }
+    size_t before = b->mem.used;
+    uint64_t allocs = b->mem.allocs;
+    uint64_t chunks = b->chunks;
+    for (int i = 0; i < 200; i++) {
+        send_text(a, stream, "message");
+        test_run(w, 100 * TERN_MILLISECOND);
+    }
+    /* What the connection keeps of a chunk is its own affair: at most one copy a message each way.
+     */
+    allocs = b->mem.allocs - allocs - (b->chunks - chunks);
+    print_message("swarm: %llu allocations for 200 echoed messages\n", (unsigned long long)allocs);
+    assert_true(allocs <= 400);
+    assert_int_equal(b->mem.used, before);
+    assert_int_equal(a->received, 10 * 7 + 200 * 7);
+    test_world_free(w);
+}
+
+static void an_idle_connection_holds_little_memory(void **state)
+{
+    (void)state;
+    struct test_world *w = test_world_new();
+    struct test_node *nodes[6];
+    for (int i = 0; i < 6; i++) {
+        nodes[i] = test_node_add(w);
+        nodes[i]->config.secure[0] = TERN_SECURE_NOISE;
+        assert_true(test_node_start(nodes[i]));
+    }
+    test_listen(nodes[0]);
+    assert_int_not_equal(test_connect(nodes[1], nodes[0]), 0); /* tables have grown */
+    test_run(w, 10 * TERN_SECOND);
+    size_t before = nodes[0]->mem.used;
+    for (int i = 2; i < 6; i++)
+        assert_int_not_equal(test_connect(nodes[i], nodes[0]), 0);
+    test_run(w, 10 * TERN_SECOND);
+    size_t each = (nodes[0]->mem.used - before) / 4;
+    print_message("swarm: %zu bytes held for an idle connection, Noise and yamux included\n", each);
+    assert_int_equal(tern_swarm_peers_count(nodes[0]->swarm), 5);
+    assert_true(each < 8192);
+    test_world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +448,12 @@ int main(void)
         cmocka_unit_test(noise_connects_in_three_round_trips),
         cmocka_unit_test(a_swarm_is_freed_while_its_jobs_are_out),
         cmocka_unit_test(a_link_that_breaks_while_its_job_is_out_is_freed_later),
+        cmocka_unit_test(jobs_and_requests_come_back_to_their_service),
+        cmocka_unit_test(services_and_protocols_are_bounded),
+        cmocka_unit_test(what_a_peer_supports_is_told_and_bounded),
+        cmocka_unit_test(listeners_come_and_go),
+        cmocka_unit_test(messages_allocate_nothing_in_the_swarm),
+        cmocka_unit_test(an_idle_connection_holds_little_memory),
         cmocka_unit_test(a_service_that_never_stops_calling_does_not_stop_the_world),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

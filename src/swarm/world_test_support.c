@@ -91,6 +91,7 @@ static void link_transmit(struct test_world *w, tern_link_id id)
         mem->fail_at = 0;
         struct tern_chunk *chunk = tern_chunk_copy(mem, tern_writer_view(&out));
         mem->fail_at = fail_at == 0 ? 0 : fail_at + 1;
+        w->nodes[other->node]->chunks++;
         world_schedule(
             w, w->now + w->latency,
             &(struct test_event){.node = other->node,

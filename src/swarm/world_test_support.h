@@ -103,6 +103,7 @@ struct test_node {
     uint16_t port_next;
     void (*hook)(struct test_node *node, const struct tern_swarm_event *event); /* or NULL */
     int64_t balance[2]; /* for hooks that count */
+    uint64_t chunks;    /* that the world made for it */
     bool store_fails;
 };
 
