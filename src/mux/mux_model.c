@@ -341,7 +341,8 @@ static void model_deliver(struct model *m, int end, size_t size, bool chunked)
 static size_t model_size(struct model *m, size_t max)
 {
     /* All magnitudes are equally likely. */
-    size_t bits = model_choose(m, 18);
+    /* A fuzzer is better off with many short runs. */
+    size_t bits = model_choose(m, m->scripted ? 14 : 18);
     return tern_min_size(max, 1 + model_choose(m, UINT64_C(1) << bits));
 }
 
