@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 
-/* Three quarters of the smallest nearest cache about (32 KiB) hold a piece and its ciphertext. */
+/* A piece and its ciphertext together take three quarters of a 32 KiB cache. */
 enum { AEAD_PIECE_SIZE = 12288 };
 
 static EVP_CIPHER_CTX *aead_context(bool encrypt)
