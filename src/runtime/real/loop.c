@@ -196,6 +196,7 @@ static void loop_run_calls(struct tern_loop *loop)
 static void loop_on_async(uv_async_t *async)
 {
     struct tern_loop *loop = async->data;
+    loop->dirty = true;
     loop_run_calls(loop);
     loop_storage_collect(loop);
     if (atomic_load(&loop->stop))
@@ -334,9 +335,9 @@ int tern_loop_timeout_ms(const struct tern_loop *loop)
     return loop->dirty ? 0 : uv_backend_timeout(&loop->uv);
 }
 
+/* The flag is the loop's own: on_async sets it. */
 void tern_loop_kick(struct tern_loop *loop)
 {
-    loop->dirty = true;
     uv_async_send(&loop->async);
 }
 

@@ -64,8 +64,8 @@ int tern_loop_timeout_ms(const struct tern_loop *loop);
 /* tern_loop_now is the machine's time, from any thread. */
 tern_time tern_loop_now(void);
 
-/* tern_loop_kick carries out what calls into the machine from the network thread (outside of its
- * inputs) have set off; takes effect in the same iteration, or the next. */
+/* tern_loop_kick carries out what calls into the machine (outside of its inputs) have set off; from
+ * any thread. Takes effect with the next iteration, which it wakes. */
 void tern_loop_kick(struct tern_loop *loop);
 
 /* tern_loop_call runs fn on the network thread soon; from any thread. fn may call the machine.
