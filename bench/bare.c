@@ -249,6 +249,10 @@ static void bare_closed(struct bare *b, struct bare_conn *c)
         b->live--;
     tern_conn_free(c->conn);
     tern_mem_free(&b->mem, c, sizeof *c);
+    if (b->mode == MODE_STREAM && !b->finished) {
+        fprintf(stderr, "the connection ended before the answer came\n");
+        exit(1);
+    }
     if (b->mode != MODE_HANDSHAKE)
         return;
     bare_dial(b);
