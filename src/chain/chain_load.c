@@ -148,6 +148,27 @@ static void load_state_start(struct tern_chain *chain)
     load_ask(chain, TERN_STORE_SCAN, TERN_CHAIN_SPACE_STATE, tern_view_of(NULL, 0));
 }
 
+/* The hash of the block whose row this is; headers must follow one from the other. */
+static tern_err load_height_hash(struct tern_chain *chain, struct tern_view value,
+                                 struct tern_hash *hash)
+{
+    uint64_t height = chain->load.heights_count;
+    struct tern_header header;
+    if (height == 0) {
+        if (value.size != TERN_HASH_SIZE)
+            return TERN_ERR_CORRUPT;
+        memcpy(hash->bytes, value.data, TERN_HASH_SIZE);
+        return TERN_OK;
+    }
+    struct tern_view bytes;
+    if (tern_store_header_of(value, &bytes) != TERN_OK ||
+        tern_header_decode(bytes, &header) != TERN_OK || header.height != height ||
+        !tern_hash_equal(&header.parent, tern_ledger_index_hash(&chain->ledger, height - 1)))
+        return TERN_ERR_CORRUPT;
+    tern_header_hash(&header, hash);
+    return TERN_OK;
+}
+
 static tern_err load_height_row(struct tern_chain *chain, struct tern_view key,
                                 struct tern_view value)
 {
@@ -156,9 +177,9 @@ static tern_err load_height_row(struct tern_chain *chain, struct tern_view key,
     struct tern_hash hash;
     tern_store_height_key(load->heights_count, expected);
     if (!tern_view_equal(key, tern_view_of(expected, sizeof expected)) ||
-        value.size != TERN_HASH_SIZE || load->heights_count > load->head.height)
+        load->heights_count > load->head.height)
         return TERN_ERR_CORRUPT;
-    memcpy(hash.bytes, value.data, sizeof hash.bytes);
+    TERN_TRY(load_height_hash(chain, value, &hash));
     TERN_TRY(tern_ledger_index_set(&chain->ledger, load->heights_count, &hash));
     load->heights_count++;
     return TERN_OK;

@@ -1,11 +1,23 @@
 #include "chain/store_schema.h"
 
 #include "base/check.h"
+#include "crypto/sha256.h"
 
 void tern_store_height_key(uint64_t height, uint8_t key[TERN_STORE_HEIGHT_KEY_SIZE])
 {
     struct tern_writer w = tern_writer_of(key, TERN_STORE_HEIGHT_KEY_SIZE);
     tern_writer_u64be(&w, height);
+}
+
+tern_err tern_store_header_of(struct tern_view value, struct tern_view *header)
+{
+    if (value.size < TERN_STORE_DIGEST_SIZE)
+        return TERN_ERR_CORRUPT;
+    uint8_t digest[TERN_SHA256_SIZE];
+    *header = tern_view_of(value.data, value.size - TERN_STORE_DIGEST_SIZE);
+    tern_sha256(*header, digest);
+    bool same = memcmp(digest, value.data + header->size, TERN_STORE_DIGEST_SIZE) == 0;
+    return same ? TERN_OK : TERN_ERR_CORRUPT;
 }
 
 tern_err tern_store_head_decode(struct tern_view value, struct tern_store_head *head)
@@ -130,6 +142,23 @@ static uint64_t batch_undo_from(const struct tern_ledger *ledger, uint64_t head)
     return head > depth ? head - depth + 1 : 1;
 }
 
+static size_t batch_header_size(const struct tern_header *header)
+{
+    return TERN_HEADER_CORE_SIZE + 1U + header->seal_size + TERN_STORE_DIGEST_SIZE;
+}
+
+static void batch_put_header(struct tern_store_batch *batch, const struct tern_header *header)
+{
+    uint8_t bytes[TERN_HEADER_SIZE_MAX + TERN_STORE_DIGEST_SIZE];
+    uint8_t digest[TERN_SHA256_SIZE];
+    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
+    tern_header_encode(header, &w);
+    tern_sha256(tern_writer_view(&w), digest);
+    tern_writer_bytes(&w, tern_view_of(digest, TERN_STORE_DIGEST_SIZE));
+    TERN_CHECK(tern_writer_ok(&w));
+    batch_put_at(batch, TERN_CHAIN_SPACE_HEIGHT, header->height, tern_writer_view(&w));
+}
+
 static struct batch_size batch_change_size(const struct tern_ledger *ledger,
                                            const struct tern_ledger_change *change)
 {
@@ -141,7 +170,7 @@ static struct batch_size batch_change_size(const struct tern_ledger *ledger,
     for (size_t i = 0; i < change->applied_count; i++) {
         const struct tern_tree_node *node = change->applied[i];
         batch_count(&size, TERN_HASH_SIZE, node->bytes_size);
-        batch_count(&size, TERN_STORE_HEIGHT_KEY_SIZE, TERN_HASH_SIZE);
+        batch_count(&size, TERN_STORE_HEIGHT_KEY_SIZE, batch_header_size(&node->header));
         batch_count(&size, TERN_STORE_HEIGHT_KEY_SIZE, node->undo_size);
     }
     for (size_t i = 0; i < change->undone_count; i++)
@@ -190,8 +219,7 @@ tern_err tern_store_batch_of_change(const struct tern_ledger *ledger,
         const struct tern_tree_node *node = change->applied[i];
         batch_put(batch, TERN_CHAIN_SPACE_BLOCK, tern_hash_view(&node->hash),
                   tern_view_of(node->bytes, node->bytes_size));
-        batch_put_at(batch, TERN_CHAIN_SPACE_HEIGHT, node->header.height,
-                     tern_hash_view(&node->hash));
+        batch_put_header(batch, &node->header);
         batch_put_at(batch, TERN_CHAIN_SPACE_UNDO, node->header.height,
                      tern_view_of(node->undo, node->undo_size));
     }

@@ -5,9 +5,10 @@
  *     space  key                value
  *     META   "head"             u8 version (1), genesis hash, u64 LE height, head's hash
  *     BLOCK  block hash         the whole block; blocks of the best chain alone
- *     HEIGHT u64 BE height      block hash; of the best chain
- *     STATE  row key            row value (chain/rows.h), as of the head
- *     UNDO   u64 BE height      the block's diff (chain/state.h); of heights that can still change
+ *     HEIGHT u64 BE height      the block's header and 8 bytes of its SHA-256 (a hash does not
+ * cover the seal); of the best chain. At height 0 the genesis hash STATE  row key            row
+ * value (chain/rows.h), as of the head UNDO   u64 BE height      the block's diff (chain/state.h);
+ * of heights that can still change
  *
  * Recovery. A write is all or nothing and comes back when it is durable, and a block counts as
  * accepted only then. So whatever moment the power fails at, the store holds the chain as of one
@@ -32,11 +33,18 @@ enum tern_chain_space {
     TERN_CHAIN_SPACE_UNDO = 5,
 };
 
-enum { TERN_STORE_HEIGHT_KEY_SIZE = 8, TERN_STORE_HEAD_SIZE = 1 + 32 + 8 + 32 };
+enum {
+    TERN_STORE_HEIGHT_KEY_SIZE = 8,
+    TERN_STORE_HEAD_SIZE = 1 + 32 + 8 + 32,
+    TERN_STORE_DIGEST_SIZE = 8
+};
 
 #define TERN_STORE_HEAD_KEY "head"
 
 void tern_store_height_key(uint64_t height, uint8_t key[TERN_STORE_HEIGHT_KEY_SIZE]);
+
+/* tern_store_header_of views the header in a HEIGHT row above 0. TERN_ERR_CORRUPT. */
+TERN_NODISCARD tern_err tern_store_header_of(struct tern_view value, struct tern_view *header);
 
 struct tern_store_head {
     struct tern_hash genesis;
