@@ -486,6 +486,25 @@ struct liar {
     tern_fault fault;
 };
 
+static void check_liar(const struct liar *liar)
+{
+    struct pump *p = pump_new(2);
+    p->peers[0] = liar->peer;
+    p->peers[0].delay_ns = 10 * TERN_MILLISECOND;
+    pump_up(p);
+    tern_time took = pump_run(p, LINE, 5 * TERN_MINUTE);
+    if (pump_height(p) != LINE)
+        fail_msg("%s: stopped at %u", liar->name, (unsigned)pump_height(p));
+    if (p->peers[0].blamed[liar->fault] == 0)
+        fail_msg("%s: not blamed for %s", liar->name, tern_fault_name(liar->fault));
+    if (took > 40 * TERN_SECOND)
+        fail_msg("%s: took %u s", liar->name, (unsigned)(took / TERN_SECOND));
+    for (size_t f = 0; f < TERN_FAULT_COUNT; f++)
+        if (p->peers[1].blamed[f] != 0)
+            fail_msg("%s: the honest peer was blamed for %s", liar->name, tern_fault_name(f));
+    pump_free(p);
+}
+
 static void liars_are_blamed_by_name_and_cost_little(void **unused)
 {
     (void)unused;
@@ -539,24 +558,8 @@ static void liars_are_blamed_by_name_and_cost_little(void **unused)
          {.length = LINE, .claim = 9999, .twist_blocks = twist_cut},
          TERN_FAULT_CHAIN_SYNC_MALFORMED},
     };
-    for (size_t i = 0; i < TERN_COUNT_OF(table); i++) {
-        struct pump *p = pump_new(2);
-        p->peers[0] = table[i].peer;
-        p->peers[0].delay_ns = 10 * TERN_MILLISECOND;
-        pump_up(p);
-        tern_time took = pump_run(p, LINE, 5 * TERN_MINUTE);
-        if (pump_height(p) != LINE)
-            fail_msg("%s: stopped at %u", table[i].name, (unsigned)pump_height(p));
-        if (p->peers[0].blamed[table[i].fault] == 0)
-            fail_msg("%s: not blamed for %s", table[i].name, tern_fault_name(table[i].fault));
-        if (took > 40 * TERN_SECOND)
-            fail_msg("%s: took %u s", table[i].name, (unsigned)(took / TERN_SECOND));
-        for (size_t f = 0; f < TERN_FAULT_COUNT; f++)
-            if (p->peers[1].blamed[f] != 0)
-                fail_msg("%s: the honest peer was blamed for %s", table[i].name,
-                         tern_fault_name(f));
-        pump_free(p);
-    }
+    for (size_t i = 0; i < TERN_COUNT_OF(table); i++)
+        check_liar(&table[i]);
 }
 
 static void a_claim_that_is_not_true_blocks_nobody(void **unused)
