@@ -17,7 +17,7 @@
  * Point look-ups go through a hash map. Rows of the spaces that are read in order (the order book)
  * are in an ordered set, too. The root is that of a sparse Merkle tree over all rows (chain/smt.h).
  *
- * Limits: keys of 1 to 40 bytes, values of 1 to 96. About 450 bytes a row. Not thread safe.
+ * Limits: keys of 1 to 40 bytes, values of 1 to 96. About 570 bytes a row. Not thread safe.
  */
 #ifndef TERN_CHAIN_STATE_H
 #define TERN_CHAIN_STATE_H

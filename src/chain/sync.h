@@ -49,9 +49,9 @@ enum {
 #define TERN_SYNC_STALL_MAX_NS   (64 * TERN_SECOND)
 #define TERN_SYNC_EXCLUDE_NS     (30 * TERN_SECOND) /* doubles with each strike */
 #define TERN_SYNC_EXCLUDE_MAX_NS (32 * TERN_MINUTE)
-#define TERN_SYNC_STATUS_NS      (20 * TERN_SECOND) /* how often each peer is asked for its status */
-#define TERN_SYNC_RETRY_NS                                                                         \
-    (50 * TERN_MILLISECOND) /* until the chain is offered again what it had no room for */
+#define TERN_SYNC_STATUS_NS      (20 * TERN_SECOND) /* between askings of a peer for its status */
+/* Until the chain is offered again what it had no room for. */
+#define TERN_SYNC_RETRY_NS (50 * TERN_MILLISECOND)
 
 enum tern_sync_in_kind {
     TERN_SYNC_TICK,
