@@ -103,9 +103,15 @@ static tern_err node_make_chain(struct tern_node *node, const struct tern_node_o
     config.pool = options->pool;
     config.persistent = options->persistent;
     TERN_TRY(tern_chain_new(&config, &node->chain));
-    return tern_sync_new(
-        &(struct tern_sync_config){.mem = node->mem, .ledger = tern_chain_ledger(node->chain)},
-        &node->sync);
+    const struct tern_ledger *ledger = tern_chain_ledger(node->chain);
+    TERN_TRY(
+        tern_sync_new(&(struct tern_sync_config){.mem = node->mem, .ledger = ledger}, &node->sync));
+    return tern_validate_new(
+        &(struct tern_validate_config){
+            .mem = node->mem,
+            .ledger = ledger,
+            .hash_key = {tern_random_u64(&node->random), tern_random_u64(&node->random)}},
+        &node->validation.core);
 }
 
 tern_err tern_node_new(const struct tern_node_options *options, tern_time now,
@@ -142,7 +148,7 @@ void tern_node_free(struct tern_node *node)
 {
     if (node == NULL)
         return;
-    node_checker_fini(node);
+    node_validate_fini(node);
     node_serve_fini(node);
     for (size_t i = 0; i < TERN_NODE_PENDING_MAX; i++)
         tern_chunk_unref(node->pending[i].chunk);
@@ -239,7 +245,7 @@ static void node_pump(struct tern_node *node)
     while (any) {
         any = node_chain_pump(node);
         any = node_sync_pump(node) || any;
-        any = node_checker_pump(node) || any;
+        any = node_validate_pump(node) || any;
         tern_host_core_flush(node->host, node->now);
         any = node_host_pump(node) || any;
     }
@@ -261,7 +267,7 @@ static void node_job_done(struct tern_node *node, struct tern_job *job)
     else if (job->owner_kind == NODE_OWNER_SYNC)
         node_sync_step(node, &(struct tern_sync_in){.kind = TERN_SYNC_JOB_DONE, .job = job});
     else
-        node_checker_job(node, job);
+        node_validate_job(node, job);
 }
 
 static void node_stored(struct tern_node *node, struct tern_store_request *request)
@@ -273,7 +279,7 @@ static void node_stored(struct tern_node *node, struct tern_store_request *reque
     else if (request->owner_kind == NODE_OWNER_SERVE)
         node_served(node, request);
     else
-        node_checker_fetched(node);
+        node_validate_stored(node);
 }
 
 static void node_ticks(struct tern_node *node)

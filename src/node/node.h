@@ -73,9 +73,9 @@ TERN_NODISCARD tern_err tern_node_submit_tx(struct tern_node *node, tern_time no
 TERN_NODISCARD tern_err tern_node_submit_block(struct tern_node *node, tern_time now,
                                                struct tern_view bytes, uint64_t tag);
 
-/* tern_node_validate carries the stored chain out again from the genesis; a VALIDATED event with
- * the tag follows. TERN_ERR_EXISTS: one is running (its result is shown by tern_node_validation);
- * AGAIN: loading; UNSUPPORTED: not persistent; MEMORY. */
+/* tern_node_validate judges the stored chain anew from the genesis (chain/validate.h); a VALIDATED
+ * event with the tag follows. TERN_ERR_EXISTS: one is running (its result is shown by
+ * tern_node_validation); AGAIN: loading; UNSUPPORTED: not persistent; MEMORY. */
 TERN_NODISCARD tern_err tern_node_validate(struct tern_node *node, tern_time now, uint64_t tag);
 
 /* tern_node_validate_peer asks a peer to check its own chain and waits for the end of that; a

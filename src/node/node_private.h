@@ -4,7 +4,7 @@
  *   node_relay.c    blocks and transactions: gossip, the chain, what is submitted
  *   node_sync.c     what sync asks of peers, and their answers
  *   node_serve.c    what peers ask of us
- *   node_validate.c carrying the chain out again
+ *   node_validate.c validating our own chain
  */
 #ifndef TERN_NODE_NODE_PRIVATE_H
 #define TERN_NODE_NODE_PRIVATE_H
@@ -13,6 +13,7 @@
 #include "base/ring.h"
 #include "chain/engine_authority.h"
 #include "chain/store_schema.h"
+#include "chain/validate.h"
 #include "node/node.h"
 
 enum { NODE_NAME_SIZE = 64, NODE_PEERS_MAX = 1024 };
@@ -21,8 +22,7 @@ enum { NODE_NAME_SIZE = 64, NODE_PEERS_MAX = 1024 };
 enum node_owner {
     NODE_OWNER_CHAIN = TERN_OWNER_ABOVE,
     NODE_OWNER_SYNC,
-    NODE_OWNER_CHECKER,       /* the chain that validation runs */
-    NODE_OWNER_CHECKER_FETCH, /* the block it wants next */
+    NODE_OWNER_VALIDATE,
     NODE_OWNER_SERVE,
 };
 
@@ -85,17 +85,14 @@ struct node_serving {
     struct tern_writer out;
 };
 
-/* Validation: a second chain, fed from the store. */
-struct node_checker {
-    struct tern_chain *chain; /* NULL: not running */
-    struct tern_authority engine;
+/* Validation of our own chain. */
+struct node_validation {
+    struct tern_validate *core;
     uint64_t tag;
     bool tag_wanted;
-    bool fetching;
     struct tern_store_request request;
     uint8_t key[TERN_HASH_SIZE];
-    uint8_t *row;
-    struct tern_node_validation state;
+    uint8_t *row; /* what the store reads into; NULL: not running */
 };
 
 struct tern_node {
@@ -120,7 +117,7 @@ struct tern_node {
     size_t peers_count;
     struct tern_list serving;
     size_t serving_count;
-    struct node_checker checker;
+    struct node_validation validation;
     struct tern_ring commands; /* struct tern_command: jobs and store requests */
     struct tern_ring events;   /* struct tern_node_event */
     size_t out_count;          /* jobs and requests that are out */
@@ -159,10 +156,12 @@ void node_served(struct tern_node *node, struct tern_store_request *request);
 void node_serve_fini(struct tern_node *node);
 
 /* node_validate.c */
-TERN_NODISCARD tern_err node_checker_start(struct tern_node *node);
-void node_checker_fetched(struct tern_node *node);
-void node_checker_job(struct tern_node *node, struct tern_job *job);
-bool node_checker_pump(struct tern_node *node);
-void node_checker_fini(struct tern_node *node);
+TERN_NODISCARD tern_err node_validate_start(struct tern_node *node);
+void node_validate_stored(struct tern_node *node);
+void node_validate_job(struct tern_node *node, struct tern_job *job);
+bool node_validate_pump(struct tern_node *node);
+void node_validate_fini(struct tern_node *node);
+void node_copy_validation(const struct tern_sync_validation *told,
+                          struct tern_node_validation *out);
 
 #endif

@@ -209,25 +209,21 @@ static void serve_validation(struct tern_node *node, const struct tern_request_e
 {
     uint8_t bytes[TERN_SYNC_VALIDATION_SIZE_MAX];
     struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
-    struct tern_node_validation state;
+    struct tern_sync_validation told;
     bool restart;
     if (tern_sync_get_validation_decode(event->body, &restart) != TERN_OK) {
         serve_malformed(node, event);
         return;
     }
-    if (restart || node->checker.state.state == TERN_VALIDATION_NEVER) {
-        tern_err err = node_checker_start(node);
+    tern_validate_result(node->validation.core, &told);
+    if (restart || told.state == TERN_VALIDATION_NEVER) {
+        tern_err err = node_validate_start(node);
         if (err != TERN_OK && err != TERN_ERR_EXISTS) {
             serve_refuse(node, event->handle, TERN_REQUEST_BUSY, tern_err_text(err));
             return;
         }
+        tern_validate_result(node->validation.core, &told);
     }
-    tern_node_validation(node, &state);
-    struct tern_sync_validation told = {.state = state.state,
-                                        .checked_height = state.checked_height,
-                                        .bad_height = state.bad_height,
-                                        .fault = tern_view_str(state.fault),
-                                        .head_height = state.head_height};
     tern_sync_validation_encode(&told, &w);
     TERN_CHECK(tern_writer_ok(&w));
     serve_answer(node, event->handle, TERN_REQUEST_OK, tern_writer_view(&w));

@@ -139,13 +139,8 @@ static void remote_answer(struct tern_node *node, const struct tern_request_even
         node->remote_again = tern_time_add(node->now, REMOTE_POLL_NS);
         return;
     }
-    struct tern_node_validation validation = {.state = told.state,
-                                              .checked_height = told.checked_height,
-                                              .bad_height = told.bad_height,
-                                              .head_height = told.head_height};
-    struct tern_writer w = tern_writer_of(validation.fault, sizeof validation.fault);
-    tern_writer_bytes(&w, told.fault);
-    (void)tern_writer_terminate(&w); /* a longer name is cut */
+    struct tern_node_validation validation;
+    node_copy_validation(&told, &validation);
     remote_end(node, TERN_OK, &validation);
 }
 
