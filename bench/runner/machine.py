@@ -1,0 +1,107 @@
+"""What the figures were measured on and with, and the bounds that cryptography sets."""
+
+import datetime
+import os
+import pathlib
+import platform
+import re
+import subprocess
+
+from .process import Failure
+
+CRYPTO_TIMEOUT_S = 120
+CRYPTO_SECONDS = "0.1"  # of each row
+FRAME_BYTES = 65519  # the largest Noise frame
+
+
+def cpu_model():
+    for line in pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() in ("model name", "Model", "cpu model"):
+            return value.strip()
+    return platform.machine()
+
+
+def memory_gib():
+    with open("/proc/meminfo", encoding="utf-8") as file:
+        return int(file.readline().split()[1]) / 1024 ** 2
+
+
+def describe(options):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    return {"Processor": f"{cpu_model()}, {len(os.sched_getaffinity(0))} cores",
+            "Memory": f"{memory_gib():.0f} GiB",
+            "Kernel": f"{platform.system()} {platform.release()}",
+            "Load before the run": f"{os.getloadavg()[0]:.1f}",
+            "Date": now.strftime("%Y-%m-%d %H:%M UTC"),
+            "Command": f"`{options.command}`"}
+
+
+class Programs:
+    """The programs by implementation; what is missing is told and left out."""
+
+    def __init__(self):
+        self.bench = {}
+        self.peer = {}
+        self.crypto = {}
+        self.missing = {}
+
+
+def find_programs(options, root):
+    programs = Programs()
+    for name in options.peers:
+        if name == "tern":
+            bench, peer = options.build / "bench/tern-bench", options.build / "interop/tern-peer"
+            hint = f"ninja -C {options.build} builds it"
+        else:
+            bench = peer = root / "interop/bin" / f"{name}-peer"
+            hint = "tools/install-interop builds it"
+        for path, table in ((bench, programs.bench), (peer, programs.peer)):
+            if path.is_file():
+                table[name] = str(path)
+            else:
+                programs.missing[name] = f"no {path}: {hint}"
+    path = options.build / "bench/bench_crypto"
+    if path.is_file():
+        programs.crypto["bench_crypto"] = str(path)
+    else:
+        programs.missing["bench_crypto"] = f"no {path}: ninja -C {options.build} builds it"
+    return programs
+
+
+def output_of(command):
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CRYPTO_TIMEOUT_S,
+                          check=False)
+    if done.returncode != 0:
+        raise Failure(f"{command[0]}: exit status {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
+def number(text, pattern):
+    found = re.search(pattern, text)
+    if found is None:
+        raise Failure(f"no line like {pattern!r} in what a crypto bench printed")
+    return float(found.group(1))
+
+
+def rate(text, name):
+    return number(text, "(?m)^" + re.escape(name) + r" +(\d+) ops/s")
+
+
+def crypto_bounds(programs, results):
+    """Rates of the bare cryptography on one core, in CPU time, which load distorts little."""
+    if "bench_crypto" not in programs.crypto:
+        return
+    try:
+        text = output_of([programs.crypto["bench_crypto"], CRYPTO_SECONDS])
+        both = rate(text, f"AEAD seal and open, {FRAME_BYTES} bytes") * FRAME_BYTES / 1e9
+        results.bounds["aead_gbs"] = 2 * both  # sealing on one core, opening on the other
+        results.bounds["aead_cpu_s_per_gb"] = 1 / both
+        results.bounds["handshakes"] = 1 / (2 / rate(text, "X25519 public key")
+                                            + 6 / rate(text, "X25519 agree")
+                                            + 2 / rate(text, "Ed25519 verify"))
+        results.bounds["verifies"] = rate(text, "Ed25519 verify, in a job of 64")
+    except (Failure, subprocess.TimeoutExpired) as failure:
+        results.fail("cryptography", str(failure))
+    print("bare cryptography on one core: "
+          + ", ".join(f"{name} {value:.3g}" for name, value in results.bounds.items()), flush=True)
