@@ -11,6 +11,17 @@ static const tern_time CONN_GOODBYE_NS = 2 * TERN_SECOND;
 /* Less room than this is not worth a turn: a negotiation's and a handshake's messages are whole. */
 enum { CONN_SEND_ROOM_MIN = TERN_MULTISTREAM_WIRE_MAX + TERN_NOISE_HANDSHAKE_SIZE_MAX + 64 };
 
+void conn_drop_events(struct tern_conn *conn, tern_stream_id stream)
+{
+    size_t kept = 0;
+    if (stream == TERN_STREAM_NONE)
+        return;
+    for (size_t i = 0; i < conn->pending_count; i++)
+        if (conn->pending[i].stream != stream)
+            conn->pending[kept++] = conn->pending[i];
+    conn->pending_count = kept;
+}
+
 void conn_fail(struct tern_conn *conn, tern_err err, tern_fault fault)
 {
     TERN_CHECK(err != TERN_OK);
@@ -19,6 +30,15 @@ void conn_fail(struct tern_conn *conn, tern_err err, tern_fault fault)
     conn->state = CONN_FAILED;
     conn->err = err;
     conn->fault = fault;
+    conn->deadline = TERN_TIME_NEVER;
+}
+
+/* Ends in good order: CLOSED without an error follows from next, behind what is pending. */
+static void conn_end(struct tern_conn *conn)
+{
+    TERN_CHECK(conn->state == CONN_CLOSING);
+    conn->state = CONN_FAILED;
+    conn->err = TERN_OK;
     conn->deadline = TERN_TIME_NEVER;
 }
 
@@ -56,6 +76,7 @@ static tern_err conn_make_secure(struct tern_conn *conn, enum tern_secure_kind k
                                              .expected_peer = conn->expected},
             &conn->secure);
     struct tern_view muxer = conn_mux_name();
+    size_t muxers_count = conn->config->late_muxer ? 0 : 1;
     return tern_noise_new(&(struct tern_noise_options){.role = conn->role,
                                                        .mem = conn->mem,
                                                        .random = conn->config->random,
@@ -63,7 +84,7 @@ static tern_err conn_make_secure(struct tern_conn *conn, enum tern_secure_kind k
                                                        .identity = conn->config->noise,
                                                        .expected_peer = conn->expected,
                                                        .muxers = &muxer,
-                                                       .muxers_count = 1},
+                                                       .muxers_count = muxers_count},
                           &conn->secure);
 }
 
@@ -262,7 +283,7 @@ static void conn_selected(struct tern_conn *conn, tern_time now, size_t index)
         conn->state = CONN_HANDSHAKE;
         if (conn->secure.ops == NULL)
             err = conn_make_secure(conn, conn->config->secure[index]);
-    } else {
+    } else if (conn->state == CONN_SELECT_MUX) { /* a dialer may be saying goodbye already */
         conn->state = CONN_OPEN;
         conn->deadline = TERN_TIME_NEVER;
         if (conn->mux.ops == NULL)
@@ -346,10 +367,19 @@ static bool conn_secured(const struct tern_conn *conn)
     return conn->mux.ops != NULL || conn->select_mux != NULL;
 }
 
+/* Is the muxer's negotiation what the remote's next bytes belong to? Also of a dialer that says
+ * goodbye before the answer is there. */
+static bool conn_selects_mux(const struct tern_conn *conn)
+{
+    if (conn->state == CONN_CLOSING)
+        return conn->role == TERN_ROLE_INITIATOR && conn->select_mux != NULL;
+    return conn->state == CONN_SELECT_MUX;
+}
+
 /* Plaintext: first of the muxer's negotiation, then the muxer's. */
 static void conn_recv_plain(struct tern_conn *conn, tern_time now, struct tern_slice in)
 {
-    while (in.view.size > 0 && conn->state == CONN_SELECT_MUX) {
+    while (in.view.size > 0 && conn_selects_mux(conn)) {
         size_t used = 0;
         if (conn_select_recv(conn, now, in.view, &used) != TERN_OK)
             return;
@@ -443,8 +473,7 @@ void tern_conn_link_end(struct tern_conn *conn, tern_time now)
 {
     (void)now;
     if (conn->state == CONN_CLOSING) {
-        conn->state = CONN_CLOSED;
-        conn_pend(conn, &(struct tern_conn_event){.kind = TERN_CONN_CLOSED});
+        conn_end(conn);
         return;
     }
     conn_fail(conn, TERN_ERR_DISCONNECTED, TERN_FAULT_NONE);
@@ -577,12 +606,10 @@ void tern_conn_tick(struct tern_conn *conn, tern_time now)
     if (conn->freed || conn->state == CONN_FAILED || conn->state == CONN_CLOSED)
         return;
     if (now >= conn->deadline) {
-        if (conn->state == CONN_CLOSING) {
-            conn->state = CONN_CLOSED;
-            conn_pend(conn, &(struct tern_conn_event){.kind = TERN_CONN_CLOSED});
-        } else {
+        if (conn->state == CONN_CLOSING)
+            conn_end(conn);
+        else
             conn_fail(conn, TERN_ERR_TIMEOUT, TERN_FAULT_CONN_UPGRADE_TIMEOUT);
-        }
         return;
     }
     conn->now = now;

@@ -6,8 +6,8 @@
  *   UPGRADING: /multistream → /noise → handshake [→ /multistream → /yamux when not agreed early]
  *       │ ESTABLISHED (remote identity known and, for a dialer, as expected)
  *   OPEN: streams
- *       │ tern_conn_close, remote GOAWAY and no streams, link end
- *   CLOSING: farewell frames, then CLOSED
+ *       │ tern_conn_close (also the owner's answer to the remote's GOAWAY)
+ *   CLOSING: farewell frames, then CLOSED, at the latest after 2 s or when the link ends
  *       └─ first fatal error at any time: FAILED, then CLOSED with the error and its fault
  *
  * Round trips: the dialer's first flight holds both multistream headers, the proposal and the first
@@ -62,6 +62,8 @@ struct tern_conn_config {
     struct tern_scope *windows; /* the global budget that stream windows grow under */
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX]; /* in order of preference */
     size_t secure_count;
+    bool late_muxer; /* agree on the muxer behind the handshake, as peers that know no early one do
+                      */
     tern_time upgrade_timeout_ns;   /* from link to ESTABLISHED */
     tern_time negotiate_timeout_ns; /* of one stream's protocol */
     tern_time ping_interval_ns;     /* keep-alive; 0: none */
@@ -81,11 +83,14 @@ enum tern_conn_event_kind {
     TERN_CONN_STREAM_READY,   /* opened here, and the remote confirmed a protocol: offered_index. A
                                  lazily   negotiated stream is usable before this */
     TERN_CONN_STREAM_REFUSED, /* opened here, and the remote supports none of what was offered, or
-                                 reset or timed out during the negotiation: err. The id is dead */
+                                 reset or timed out during the negotiation: err, fault when it is to
+                                 blame. The id is dead */
     TERN_CONN_STREAM_READABLE,
     TERN_CONN_STREAM_WRITABLE,
     TERN_CONN_STREAM_RESET,  /* by the remote: code. The id is dead */
     TERN_CONN_STREAM_CLOSED, /* both sides ended, all read. The id is dead */
+    TERN_CONN_STREAM_FAULT,  /* a stream of the remote's failed to agree on a protocol: fault. The
+                                owner  never knew of the stream */
     TERN_CONN_GOAWAY,
     TERN_CONN_RTT,    /* rtt_ns */
     TERN_CONN_CLOSED, /* the last event: err (TERN_OK: in good order), fault */

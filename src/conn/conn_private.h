@@ -16,7 +16,7 @@ enum conn_state {
     CONN_SELECT_MUX, /* agreeing on a muxer; a dialer uses it already */
     CONN_OPEN,
     CONN_CLOSING, /* saying goodbye */
-    CONN_FAILED,  /* err says why; the muxer's farewell may still be sent */
+    CONN_FAILED,  /* CLOSED is to be said, err says why; the farewell may still be sent */
     CONN_CLOSED,  /* CLOSED was said */
 };
 
@@ -36,7 +36,6 @@ struct conn_stream {
     tern_time deadline;
     bool outbound;
     bool lazy;
-    bool remote_ended;
     uint8_t names_count;
     const struct tern_protocol *protocol; /* inbound: the accepted one */
     union {
@@ -80,6 +79,9 @@ struct tern_conn {
 void conn_fail(struct tern_conn *conn, tern_err err, tern_fault fault);
 
 void conn_pend(struct tern_conn *conn, const struct tern_conn_event *event);
+
+/* conn_drop_events forgets what is pending of a stream that its owner has reset. */
+void conn_drop_events(struct tern_conn *conn, tern_stream_id stream);
 
 /* conn_streams_event turns a muxer's event into the connection's; false: it was negotiation and is
  * no event for the owner. */

@@ -12,7 +12,7 @@
 #include "conn/conn_private.h"
 
 /* Error codes on the wire (libp2p/specs error codes): what a reset stream tells. */
-enum { CONN_STREAM_CODE_NEGOTIATION = 0x1001, CONN_STREAM_CODE_TIMEOUT = 0x1007 };
+enum { CONN_STREAM_CODE_NEGOTIATION = 0x1001 };
 
 static struct conn_stream *streams_find(const struct tern_conn *conn, tern_stream_id id)
 {
@@ -83,8 +83,9 @@ void conn_streams_fini(struct tern_conn *conn)
 }
 
 /* Writes what the negotiation has to say to the stream. The send buffer of a stream that is
- * negotiating always has room for it; a remote that has gone shows in reading. */
-static void streams_flush(struct tern_conn *conn, struct conn_stream *stream)
+ * negotiating always has room for it, memory may be wanting; a remote that has gone shows in
+ * reading. */
+static tern_err streams_flush(struct tern_conn *conn, struct conn_stream *stream)
 {
     uint8_t buffer[2 * TERN_MULTISTREAM_WIRE_MAX];
     for (;;) {
@@ -94,12 +95,16 @@ static void streams_flush(struct tern_conn *conn, struct conn_stream *stream)
         else
             tern_multistream_listener_send(&stream->listener, &out);
         if (out.size == 0)
-            return;
+            return TERN_OK;
         size_t accepted = 0;
         tern_err err =
             conn->mux.ops->write(conn->mux.self, stream->id, tern_writer_view(&out), &accepted);
-        if (err != TERN_OK || accepted < out.size)
-            return;
+        if (err == TERN_ERR_MEMORY || err == TERN_ERR_SCOPE_MEMORY)
+            return err;
+        if (err != TERN_OK)
+            return TERN_OK;
+        if (accepted < out.size)
+            return TERN_ERR_SCOPE_MEMORY;
     }
 }
 
@@ -151,7 +156,9 @@ static tern_err streams_feed(struct tern_conn *conn, struct conn_stream *stream)
         err = stream->outbound ? tern_multistream_dialer_recv(&stream->dialer, bytes.view, &used)
                                : streams_listen(conn, stream, bytes.view, &used);
         conn->mux.ops->consume(conn->mux.self, stream->id, used);
-        streams_flush(conn, stream);
+        tern_err flushed = streams_flush(conn, stream);
+        if (err == TERN_OK)
+            err = flushed;
     }
     return err;
 }
@@ -174,7 +181,8 @@ static void streams_refused(struct tern_conn_event *out, const struct conn_strea
                                     .fault = streams_fault(stream)};
 }
 
-/* The negotiation failed: the stream goes. False: the owner never knew of it. */
+/* The negotiation failed: the stream goes. False: the owner never knew of it, and nobody is to
+ * blame. */
 static bool streams_failed(struct tern_conn *conn, struct conn_stream *stream, tern_err err,
                            struct tern_conn_event *out)
 {
@@ -185,10 +193,10 @@ static bool streams_failed(struct tern_conn *conn, struct conn_stream *stream, t
     conn->mux.ops->reset(conn->mux.self, stream->id, CONN_STREAM_CODE_NEGOTIATION);
     if (outbound)
         streams_refused(out, stream, err);
-    else if (fault != TERN_FAULT_NONE && conn->config->metrics != NULL)
-        tern_metrics_fault(conn->config->metrics, fault);
+    else if (fault != TERN_FAULT_NONE)
+        *out = (struct tern_conn_event){.kind = TERN_CONN_STREAM_FAULT, .err = err, .fault = fault};
     streams_free(conn, stream);
-    return outbound;
+    return outbound || fault != TERN_FAULT_NONE;
 }
 
 static bool streams_readable(struct tern_conn *conn, struct conn_stream *stream,
@@ -232,7 +240,7 @@ static bool streams_opened(struct tern_conn *conn, tern_stream_id id)
 {
     struct conn_stream *stream = streams_new(conn, id, 0);
     if (stream == NULL)
-        conn->mux.ops->reset(conn->mux.self, id, CONN_STREAM_CODE_NEGOTIATION);
+        conn->mux.ops->reset(conn->mux.self, id, TERN_MUX_CODE_RESOURCE_LIMIT);
     else
         tern_multistream_listener_init(&stream->listener, conn->mem);
     return false;
@@ -296,16 +304,16 @@ tern_time conn_streams_deadline(const struct tern_conn *conn)
 void conn_streams_tick(struct tern_conn *conn, tern_time now)
 {
     while (conn->pending_count < CONN_PENDING_MAX && !tern_list_empty(&conn->negotiating)) {
-        struct tern_conn_event event;
+        struct tern_conn_event event = {0};
         struct conn_stream *stream =
             TERN_LIST_ENTRY(conn->negotiating.next, struct conn_stream, link);
         if (stream->deadline > now)
             return;
-        conn->mux.ops->reset(conn->mux.self, stream->id, CONN_STREAM_CODE_TIMEOUT);
-        if (!stream->outbound && conn->config->metrics != NULL)
-            tern_metrics_fault(conn->config->metrics, TERN_FAULT_CONN_NEGOTIATE_TIMEOUT);
-        if (streams_ended(conn, stream, TERN_ERR_TIMEOUT, &event))
-            conn_pend(conn, &event);
+        conn->mux.ops->reset(conn->mux.self, stream->id, CONN_STREAM_CODE_NEGOTIATION);
+        if (!streams_ended(conn, stream, TERN_ERR_TIMEOUT, &event))
+            event.kind = TERN_CONN_STREAM_FAULT;
+        event.fault = TERN_FAULT_CONN_NEGOTIATE_TIMEOUT;
+        conn_pend(conn, &event);
     }
 }
 
@@ -332,8 +340,12 @@ tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
         &stream->dialer,
         &(struct tern_multistream_dialer_options){
             .names = stream->names, .names_count = offer->names_count, .lazy = stream->lazy});
-    streams_flush(conn, stream);
-    return TERN_OK;
+    tern_err err = streams_flush(conn, stream);
+    if (err != TERN_OK) {
+        conn->mux.ops->reset(conn->mux.self, *id, CONN_STREAM_CODE_NEGOTIATION);
+        streams_free(conn, stream);
+    }
+    return err;
 }
 
 /* May the owner use the stream now? A stream whose protocol is not agreed can only be written, if
@@ -391,6 +403,7 @@ void tern_conn_reset(struct tern_conn *conn, tern_stream_id id, uint32_t code)
         return;
     struct conn_stream *stream = streams_find(conn, id);
     conn->mux.ops->reset(conn->mux.self, id, code);
+    conn_drop_events(conn, id);
     if (stream != NULL)
         streams_free(conn, stream);
 }
