@@ -86,9 +86,16 @@ static void conn_event(struct tern_swarm *s, tern_time now, struct swarm_conn *c
     case TERN_CONN_ESTABLISHED:
         conn_established(s, now, c);
         break;
+    case TERN_CONN_STREAM_FAULT:
+        tern_swarm_report(s, now, c->peer != NULL ? c->peer->handle : 0, event->fault);
+        break;
+    case TERN_CONN_STREAM_REFUSED:
+        if (event->fault != TERN_FAULT_NONE)
+            tern_swarm_report(s, now, c->peer != NULL ? c->peer->handle : 0, event->fault);
+        tern_streams_event(s, now, c, event);
+        break;
     case TERN_CONN_STREAM_OPENED:
     case TERN_CONN_STREAM_READY:
-    case TERN_CONN_STREAM_REFUSED:
     case TERN_CONN_STREAM_READABLE:
     case TERN_CONN_STREAM_WRITABLE:
     case TERN_CONN_STREAM_RESET:

@@ -218,6 +218,7 @@ void tern_streams_event(struct tern_swarm *s, tern_time now, struct swarm_conn *
     case TERN_CONN_JOB:
     case TERN_CONN_ESTABLISHED:
     case TERN_CONN_STREAM_OPENED:
+    case TERN_CONN_STREAM_FAULT:
     case TERN_CONN_GOAWAY:
     case TERN_CONN_RTT:
     case TERN_CONN_CLOSED:

@@ -54,6 +54,8 @@ static uint32_t link_new(struct test_world *w, uint32_t node)
 
 static struct test_link *link_find(struct test_world *w, tern_link_id id)
 {
+    if (tern_link_slot(id) >= TEST_LINKS_MAX)
+        return NULL; /* a test made it up */
     struct test_link *link = &w->links[tern_link_slot(id)];
     return link->used && link->generation == id >> 32 ? link : NULL;
 }
