@@ -351,6 +351,23 @@ static void loop_close_handles(struct tern_loop *loop)
     uv_close((uv_handle_t *)&loop->async, NULL);
 }
 
+/* What the machine has asked for and nobody took comes back all the same, because its owner keeps
+ * it until then: jobs are run here, requests are refused. It ends, for nothing new comes in. */
+static void loop_return_commands(struct tern_loop *loop)
+{
+    struct tern_command command;
+    while (loop->machine.ops->next_command(loop->machine.self, &command)) {
+        if (command.kind == TERN_COMMAND_JOB) {
+            command.job->run(command.job);
+            loop_input(loop, &(struct tern_input){.kind = TERN_INPUT_JOB_DONE, .job = command.job});
+        } else if (command.kind == TERN_COMMAND_STORE) {
+            command.request->err = TERN_ERR_CLOSED;
+            loop_input(loop,
+                       &(struct tern_input){.kind = TERN_INPUT_STORED, .request = command.request});
+        }
+    }
+}
+
 void tern_loop_free(struct tern_loop *loop)
 {
     if (loop == NULL)
@@ -364,6 +381,7 @@ void tern_loop_free(struct tern_loop *loop)
     loop_storage_close(loop);
     while (loop->work_count > 0)
         uv_run(&loop->uv, UV_RUN_ONCE);
+    loop_return_commands(loop);
     loop_close_handles(loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     TERN_CHECK(uv_loop_close(&loop->uv) == 0);

@@ -42,8 +42,9 @@ TERN_NODISCARD tern_err tern_loop_new(const struct tern_loop_options *options,
                                       struct tern_loop **loop);
 
 /* tern_loop_free closes all sockets at once, waits for workers and the storage thread, and frees.
- * The machine must still be there while it runs (jobs come back) and is the caller's to free
- * afterwards. */
+ * The machine must still be there while it runs: every job comes back, also one it asked for and
+ * nobody took yet; so does every store request, those not taken yet with TERN_ERR_CLOSED. It is the
+ * caller's to free afterwards. */
 void tern_loop_free(struct tern_loop *loop);
 
 /* tern_loop_run runs until tern_loop_stop. */

@@ -344,6 +344,22 @@ static void embedded_use_needs_no_thread(void **state)
     echo_free(e);
 }
 
+static void what_nobody_took_comes_back_when_the_loop_ends(void **state)
+{
+    (void)state;
+    struct echo *e = echo_new();
+    e->job.run = job_add;
+    echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_JOB, .job = &e->job});
+    echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_STORE, .request = &e->request});
+    tern_loop_free(e->loop);
+    e->loop = NULL;
+    assert_true(e->job_ran);
+    assert_int_equal(e->job_value, 42);
+    assert_true(e->stored);
+    assert_int_equal(e->request.err, TERN_ERR_CLOSED);
+    echo_free(e);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +373,7 @@ int main(void)
         cmocka_unit_test(localhost_resolves_and_nonsense_does_not),
         cmocka_unit_test(calls_run_on_the_loop),
         cmocka_unit_test(embedded_use_needs_no_thread),
+        cmocka_unit_test(what_nobody_took_comes_back_when_the_loop_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
