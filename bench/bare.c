@@ -204,6 +204,7 @@ static void bare_event(struct bare *b, struct bare_conn *c, tern_time now,
     case TERN_CONN_STREAM_RESET:
     case TERN_CONN_STREAM_CLOSED:
     case TERN_CONN_GOAWAY:
+    case TERN_CONN_STREAM_FAULT:
     case TERN_CONN_RTT:
         break;
     }
