@@ -177,7 +177,7 @@ static void bench_handshakes(struct bench *b)
             open_channel(b);
             close_channel(b);
         }
-        double each = (seconds() - start) / HANDSHAKES;
+        double each = (seconds() - start) / (double)HANDSHAKES;
         best = each < best ? each : best;
     }
     double bare = 2 * o.generate + 6 * o.agree + 2 * o.verify;

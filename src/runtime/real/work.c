@@ -1,10 +1,12 @@
 /*
  * Work on libuv's thread pool: jobs of the machine, and name look-ups.
  */
+/* c-ares 1.34 (Debian 13) deprecates calls whose successors 1.18 (Debian 12) has not. */
+#define CARES_NO_DEPRECATED 1
 #include <ares.h>
 #include <netdb.h>
+#include <poll.h>
 #include <stdlib.h>
-#include <sys/select.h>
 #include <sys/socket.h>
 
 #include "base/check.h"
@@ -125,6 +127,41 @@ static void resolve_on_txt(void *argument, int status, int timeouts, unsigned ch
     ares_free_data(list);
 }
 
+/* Waits once for c-ares's sockets or its time-out; false: it has none left, the query is done. Not
+ * select(): a busy node's descriptors have numbers that an fd_set cannot hold. */
+static bool resolve_wait(ares_channel channel)
+{
+    ares_socket_t sockets[ARES_GETSOCK_MAXNUM];
+    struct pollfd polls[ARES_GETSOCK_MAXNUM];
+    unsigned wanted = (unsigned)ares_getsock(channel, sockets, ARES_GETSOCK_MAXNUM);
+    nfds_t count = 0;
+    for (unsigned i = 0; i < ARES_GETSOCK_MAXNUM; i++) {
+        bool reads = (wanted >> i & 1) != 0;
+        bool writes = (wanted >> (i + ARES_GETSOCK_MAXNUM) & 1) != 0;
+        if (reads || writes)
+            polls[count++] = (struct pollfd){
+                .fd = sockets[i],
+                .events = (short)((reads ? POLLIN : 0) | (writes ? POLLOUT : 0)),
+            };
+    }
+    if (count == 0)
+        return false;
+    struct timeval most = {.tv_sec = WORK_RESOLVE_TIMEOUT_MS / 1000};
+    struct timeval left;
+    const struct timeval *wait = ares_timeout(channel, &most, &left);
+    int ready = poll(polls, count, (int)(wait->tv_sec * 1000 + (wait->tv_usec + 999) / 1000));
+    if (ready <= 0)
+        ares_process_fd(channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* time-outs */
+    for (nfds_t i = 0; ready > 0 && i < count; i++) {
+        bool broken = (polls[i].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+        bool reads = broken || (polls[i].revents & POLLIN) != 0;
+        bool writes = (polls[i].revents & POLLOUT) != 0;
+        ares_process_fd(channel, reads ? polls[i].fd : ARES_SOCKET_BAD,
+                        writes ? polls[i].fd : ARES_SOCKET_BAD);
+    }
+    return true;
+}
+
 static void resolve_txt(struct work_resolve *r)
 {
     struct ares_options options = {.timeout = WORK_RESOLVE_TIMEOUT_MS, .tries = 1};
@@ -135,18 +172,8 @@ static void resolve_txt(struct work_resolve *r)
         return;
     }
     ares_query(channel, r->name, 1 /* class IN */, 16 /* type TXT */, resolve_on_txt, r);
-    for (;;) {
-        fd_set reads;
-        fd_set writes;
-        struct timeval wait;
-        FD_ZERO(&reads);
-        FD_ZERO(&writes);
-        int fds = ares_fds(channel, &reads, &writes);
-        if (fds == 0)
-            break;
-        select(fds, &reads, &writes, NULL, ares_timeout(channel, NULL, &wait));
-        ares_process(channel, &reads, &writes);
-    }
+    while (resolve_wait(channel))
+        ;
     ares_destroy(channel);
 }
 
