@@ -105,7 +105,7 @@ void tern_public_key_fini(struct tern_public_key *key);
 bool tern_public_key_equal(const struct tern_public_key *a, const struct tern_public_key *b);
 
 /* tern_public_key_verify checks a signature. TERN_ERR_BAD_SIGNATURE: it does not verify;
- * TERN_ERR_MEMORY: OpenSSL could not set up the check. */
+ * TERN_ERR_MEMORY: OpenSSL lacked memory for the check, which says nothing of the signature. */
 TERN_NODISCARD tern_err tern_public_key_verify(const struct tern_public_key *key,
                                                struct tern_view message,
                                                struct tern_view signature);

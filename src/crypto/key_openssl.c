@@ -8,6 +8,7 @@
 #include <openssl/rsa.h>
 
 #include "base/check.h"
+#include "crypto/der.h"
 #include "crypto/key_types.h"
 
 struct tern_openssl_key {
@@ -62,17 +63,32 @@ struct tern_view tern_openssl_key_public_data(const struct tern_openssl_key *key
     return tern_view_of(key->public_data, key->public_data_size);
 }
 
-tern_err tern_openssl_failure(tern_err err)
+/* What OpenSSL's queue of errors says. */
+struct openssl_reasons {
+    bool memory; /* it lacked memory */
+    bool other;  /* it names something else, beyond the EVP layer's "it failed" */
+};
+
+/* Empties the queue. */
+static struct openssl_reasons openssl_take_reasons(void)
 {
     enum { QUEUE_MAX = 64 }; /* it holds 16 */
+    struct openssl_reasons reasons = {.memory = false};
     for (int i = 0; i < QUEUE_MAX; i++) {
         unsigned long code = ERR_get_error();
         if (code == 0)
             break;
         if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
-            err = TERN_ERR_MEMORY;
+            reasons.memory = true;
+        else if (ERR_GET_LIB(code) != ERR_LIB_EVP)
+            reasons.other = true;
     }
-    return err;
+    return reasons;
+}
+
+tern_err tern_openssl_failure(tern_err err)
+{
+    return openssl_take_reasons().memory ? TERN_ERR_MEMORY : err;
 }
 
 static EVP_PKEY_CTX *openssl_begin(EVP_PKEY *pkey, bool rsa, int (*init)(EVP_PKEY_CTX *))
@@ -104,16 +120,40 @@ tern_err tern_openssl_sign(EVP_PKEY *pkey, bool rsa, const uint8_t digest[TERN_S
     return TERN_OK;
 }
 
+/* SEQUENCE { INTEGER r, INTEGER s } and no more, in the one encoding that DER has for it. */
+static bool openssl_is_ecdsa_signature(struct tern_view signature)
+{
+    struct tern_reader whole = tern_reader_of(signature);
+    struct tern_view contents;
+    if (!tern_der_read(&whole, TERN_DER_SEQUENCE, &contents) || tern_reader_left(&whole) != 0)
+        return false;
+    struct tern_reader pair = tern_reader_of(contents);
+    struct tern_view r;
+    struct tern_view s;
+    return tern_der_read_unsigned(&pair, &r) && tern_der_read_unsigned(&pair, &s) &&
+           tern_reader_left(&pair) == 0;
+}
+
 tern_err tern_openssl_verify(EVP_PKEY *pkey, bool rsa, const uint8_t digest[TERN_SHA256_SIZE],
                              struct tern_view signature)
 {
     if (signature.size == 0 || signature.size > TERN_SIGNATURE_SIZE_MAX)
         return TERN_ERR_BAD_SIGNATURE;
+    if (!rsa && !openssl_is_ecdsa_signature(signature))
+        return TERN_ERR_BAD_SIGNATURE;
     EVP_PKEY_CTX *context = openssl_begin(pkey, rsa, EVP_PKEY_verify_init);
     if (context == NULL)
         return TERN_ERR_MEMORY;
-    bool good =
-        EVP_PKEY_verify(context, signature.data, signature.size, digest, TERN_SHA256_SIZE) == 1;
+    ERR_clear_error(); /* what follows is about this signature */
+    int verdict =
+        EVP_PKEY_verify(context, signature.data, signature.size, digest, TERN_SHA256_SIZE);
     EVP_PKEY_CTX_free(context);
-    return good ? TERN_OK : tern_openssl_failure(TERN_ERR_BAD_SIGNATURE);
+    if (verdict == 1)
+        return TERN_OK;
+    struct openssl_reasons reasons = openssl_take_reasons();
+    /* An error, not a refusal, and nobody says why: OpenSSL 3.5 had no memory to write the
+     * signature out again, to compare it with what came. It treats bad DER alike, but that has been
+     * refused above. */
+    bool unexplained = !rsa && verdict < 0 && !reasons.other;
+    return reasons.memory || unexplained ? TERN_ERR_MEMORY : TERN_ERR_BAD_SIGNATURE;
 }
