@@ -134,7 +134,7 @@ static void bench_transfers(void)
         spent += now_s() - start;
     }
     free(nonces);
-    say("transfers", (double)TXS * ROUNDS, spent, "tx/s carried out, with roots");
+    say("transfers", (double)((size_t)TXS * ROUNDS), spent, "tx/s carried out, with roots");
 }
 
 static void bench_orders(void)
@@ -169,7 +169,7 @@ static void bench_orders(void)
         run_block(20);
         tern_state_rollback(&state, 0);
     }
-    say("orders", (double)TXS * ROUNDS, now_s() - start,
+    say("orders", (double)((size_t)TXS * ROUNDS), now_s() - start,
         "tx/s carried out, with auction and roots");
 }
 
@@ -202,7 +202,7 @@ static void bench_auction(void)
     double start = now_s();
     for (unsigned i = 0; i < ROUNDS; i++)
         tern_auction_clear(&auction);
-    say("auction", 2.0 * SIDE * ROUNDS, now_s() - start, "orders/s cleared");
+    say("auction", (double)((size_t)2 * SIDE * ROUNDS), now_s() - start, "orders/s cleared");
 }
 
 static void sign_all(void)

@@ -173,6 +173,20 @@ void tern_apply_fini(struct tern_apply *apply)
     apply->trades_count = 0;
 }
 
+tern_err tern_apply_try(const struct tern_apply_params *params, const struct tern_tx *tx,
+                        const struct tern_hash *id, tern_fault *fault)
+{
+    *fault = TERN_FAULT_NONE;
+    size_t mark = tern_state_mark(params->state);
+    struct tern_apply apply;
+    tern_err err = tern_apply_begin(&apply, params);
+    if (err == TERN_OK)
+        err = tern_apply_tx(&apply, tx, id, fault);
+    tern_state_rollback(params->state, mark);
+    tern_apply_fini(&apply);
+    return err;
+}
+
 static tern_err apply_txs(struct tern_apply *apply, const struct tern_block *block,
                           struct tern_apply_result *result, tern_fault *fault)
 {

@@ -92,6 +92,12 @@ TERN_NODISCARD tern_err tern_apply_finish(struct tern_apply *apply);
 
 void tern_apply_fini(struct tern_apply *apply);
 
+/* tern_apply_try tells what would become of a transaction as the first of a block: TERN_OK,
+ * TERN_ERR_PROTOCOL with *fault, TERN_ERR_MEMORY. The state is as before in any case. */
+TERN_NODISCARD tern_err tern_apply_try(const struct tern_apply_params *params,
+                                       const struct tern_tx *tx, const struct tern_hash *id,
+                                       tern_fault *fault);
+
 /* What applying a block gave; owns its memory. */
 struct tern_apply_result {
     struct tern_state_diff diff;

@@ -35,6 +35,7 @@ static tern_err chain_init(struct tern_chain *chain, const struct tern_chain_con
     chain->hash_key[0] = tern_random_u64(config->random);
     chain->hash_key[1] = tern_random_u64(config->random);
     tern_list_init(&chain->checks);
+    tern_list_init(&chain->joined);
     tern_list_init(&chain->txs_waiting);
     tern_list_init(&chain->txs_checking);
     tern_list_init(&chain->writes);
@@ -155,13 +156,15 @@ static void chain_refuse(struct tern_chain *chain, const struct tern_chain_in *i
 
 static void chain_tick(struct tern_chain *chain, const struct tern_clock *clock)
 {
-    tern_pool_update(&chain->pool, &chain->ledger.state, clock->now);
+    tern_pool_update(&chain->pool, &chain->ledger.state, &chain->ledger.tree.head->header,
+                     clock->now);
     /* A move that had no memory is tried again. */
-    if (chain->writes_count < TERN_CHAIN_WRITES_MAX &&
+    if (chain_head_may_move(chain) &&
         tern_tree_best(&chain->ledger.tree) != chain->ledger.tree.head) {
-        tern_err err = chain_head_move(chain, clock, &(struct chain_move){.answer = NULL});
+        tern_err err = chain_head_move(chain, clock, NULL);
         TERN_CHECK(err == TERN_OK || err == TERN_ERR_MEMORY);
     }
+    chain_block_settle(chain, clock);
     chain_engine_step(chain, clock, &(struct tern_engine_in){.kind = TERN_ENGINE_TICK});
 }
 
@@ -177,7 +180,7 @@ static void chain_take(struct tern_chain *chain, const struct tern_clock *clock,
         chain_block_in(chain, clock, in);
         return;
     case TERN_CHAIN_TX:
-        chain_tx_in(chain, in);
+        chain_tx_in(chain, clock, in);
         return;
     case TERN_CHAIN_MESSAGE:
         chain_engine_step(chain, clock,

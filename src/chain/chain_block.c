@@ -18,8 +18,8 @@ static struct tern_chain_out block_out(const struct tern_chain_in *in, const str
     };
 }
 
-static void check_answer(struct tern_chain *chain, struct chain_check *check, tern_err err,
-                         tern_fault fault)
+void chain_check_answer(struct tern_chain *chain, struct chain_check *check, tern_err err,
+                        tern_fault fault)
 {
     if (check->answered) {
         if (fault != TERN_FAULT_NONE && check->source != 0)
@@ -44,12 +44,20 @@ static void check_answer(struct tern_chain *chain, struct chain_check *check, te
                       });
 }
 
-static void check_free(struct tern_chain *chain, struct chain_check *check)
+static void check_drop_bytes(struct tern_chain *chain, struct chain_check *check)
+{
+    tern_verify_job_fini(&check->verify);
+    tern_mem_free(chain->mem, check->bytes, check->bytes_size);
+    check->verify = (struct tern_verify_job){.mem = chain->mem};
+    check->bytes = NULL;
+    check->bytes_size = 0;
+}
+
+void chain_check_free(struct tern_chain *chain, struct chain_check *check)
 {
     tern_list_remove(&check->link);
     chain->checks_count--;
-    tern_verify_job_fini(&check->verify);
-    tern_mem_free(chain->mem, check->bytes, check->bytes_size);
+    check_drop_bytes(chain, check);
     tern_mem_free(chain->mem, check, sizeof *check);
 }
 
@@ -239,9 +247,8 @@ static tern_fault check_verdict(struct tern_chain *chain, const struct chain_che
     return TERN_FAULT_NONE;
 }
 
-/* The block joins the tree; the best chain may change. TERN_ERR_MEMORY: not now. */
-static tern_err check_join(struct tern_chain *chain, const struct tern_clock *clock,
-                           struct chain_check *check, tern_fault *fault)
+/* The block joins the tree, and waits among those that have for the move to the best chain. */
+static tern_err check_join(struct tern_chain *chain, struct chain_check *check, tern_fault *fault)
 {
     struct tern_tree_added added;
     struct tern_tree_offer offer = {
@@ -258,17 +265,9 @@ static tern_err check_join(struct tern_chain *chain, const struct tern_clock *cl
                               .height = check->block.header.height,
                           });
     chain_engine_joined(chain, &check->block.hash);
-    struct tern_chain_out answer = {
-        .kind = TERN_CHAIN_OUT_BLOCK,
-        .tag = check->tag,
-        .source = check->source,
-        .hash = check->block.hash,
-        .parent = check->block.header.parent,
-        .height = check->block.header.height,
-    };
-    struct chain_move move = {.answer = check->answered ? NULL : &answer};
-    TERN_TRY(chain_head_move(chain, clock, &move));
-    check->answered = true;
+    check_drop_bytes(chain, check);
+    tern_list_remove(&check->link);
+    tern_list_push_back(&chain->joined, &check->link);
     return TERN_OK;
 }
 
@@ -317,27 +316,44 @@ static bool check_settle(struct tern_chain *chain, const struct tern_clock *cloc
         err = TERN_ERR_PROTOCOL;
     }
     if (err == TERN_OK)
-        err = check_join(chain, clock, check, &fault);
-    if (err != TERN_OK)
-        check_answer(chain, check, err, err == TERN_ERR_PROTOCOL ? fault : TERN_FAULT_NONE);
+        err = check_join(chain, check, &fault);
+    if (err != TERN_OK) {
+        chain_check_answer(chain, check, err, err == TERN_ERR_PROTOCOL ? fault : TERN_FAULT_NONE);
+        chain_check_free(chain, check);
+        return true;
+    }
     struct tern_hash hash = check->block.hash;
-    check_free(chain, check);
-    if (err == TERN_OK)
-        block_adopt(chain, clock, &hash);
+    block_adopt(chain, clock, &hash);
     return true;
 }
 
-void chain_block_settle(struct tern_chain *chain, const struct tern_clock *clock)
+/* All checks that can be settled, one by one: the fate of one may decide another's. */
+static void block_join_all(struct tern_chain *chain, const struct tern_clock *clock)
 {
     bool progress = true;
-    /* Each round takes one check away; orphans that join later have their jobs to wait for. */
-    while (progress && chain->phase == CHAIN_READY && chain->writes_count < TERN_CHAIN_WRITES_MAX) {
+    while (progress) {
         progress = false;
         TERN_LIST_FOREACH (link, &chain->checks) {
             progress = check_settle(chain, clock, check_linked(link));
             if (progress)
                 break;
         }
+    }
+}
+
+void chain_block_settle(struct tern_chain *chain, const struct tern_clock *clock)
+{
+    if (chain->phase != CHAIN_READY)
+        return;
+    block_join_all(chain, clock);
+    if (tern_list_empty(&chain->joined) || !chain_head_may_move(chain) ||
+        chain_head_move(chain, clock, NULL) == TERN_OK)
+        return;
+    /* No memory for the move: the blocks are in the tree, the move is tried again later. */
+    struct tern_list *link;
+    while ((link = tern_list_front(&chain->joined)) != NULL) {
+        chain_check_answer(chain, check_linked(link), TERN_ERR_MEMORY, TERN_FAULT_NONE);
+        chain_check_free(chain, check_linked(link));
     }
 }
 
@@ -352,6 +368,7 @@ void chain_block_job_done(struct tern_chain *chain, const struct tern_clock *clo
 void chain_block_fini(struct tern_chain *chain)
 {
     struct tern_list *link;
-    while (chain->checks.next != NULL && (link = tern_list_front(&chain->checks)) != NULL)
-        check_free(chain, check_linked(link));
+    while ((link = tern_list_front(&chain->checks)) != NULL ||
+           (link = tern_list_front(&chain->joined)) != NULL)
+        chain_check_free(chain, check_linked(link));
 }

@@ -82,9 +82,9 @@ static void engine_head(struct tern_chain *chain, const struct tern_clock *clock
 static void engine_joined(struct tern_chain *chain, const struct tern_clock *clock)
 {
     struct tern_hash joined[CHAIN_JOINED_MAX];
-    size_t count = chain->joined_count;
-    memcpy(joined, chain->joined, count * sizeof joined[0]);
-    chain->joined_count = 0;
+    size_t count = chain->news_count;
+    memcpy(joined, chain->news, count * sizeof joined[0]);
+    chain->news_count = 0;
     for (size_t i = 0; i < count; i++) {
         const struct tern_tree_node *node = tern_tree_find(&chain->ledger.tree, &joined[i]);
         if (node == NULL)
@@ -101,15 +101,15 @@ static void engine_joined(struct tern_chain *chain, const struct tern_clock *clo
 
 void chain_engine_joined(struct tern_chain *chain, const struct tern_hash *hash)
 {
-    if (chain->joined_count < CHAIN_JOINED_MAX)
-        chain->joined[chain->joined_count++] = *hash;
+    if (chain->news_count < CHAIN_JOINED_MAX)
+        chain->news[chain->news_count++] = *hash;
 }
 
 void chain_engine_settle(struct tern_chain *chain, const struct tern_clock *clock)
 {
     /* A proposal moves the head, which the engine hears of in turn; it proposes once a turn. */
     for (unsigned round = 0; round < 4; round++) {
-        if (!chain->head_moved && chain->joined_count == 0)
+        if (!chain->head_moved && chain->news_count == 0)
             return;
         engine_joined(chain, clock);
         if (chain->head_moved) {

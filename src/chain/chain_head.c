@@ -6,8 +6,16 @@ static struct chain_write *write_linked(struct tern_list *link)
     return TERN_LIST_ENTRY(link, struct chain_write, link);
 }
 
+static struct chain_check *write_check(struct tern_list *link)
+{
+    return TERN_LIST_ENTRY(link, struct chain_check, link);
+}
+
 static void write_free(struct tern_chain *chain, struct chain_write *write)
 {
+    struct tern_list *link;
+    while ((link = tern_list_front(&write->answers)) != NULL)
+        chain_check_free(chain, write_check(link));
     tern_store_batch_fini(&write->batch);
     tern_mem_free(chain->mem, write->blocks, write->blocks_count * sizeof *write->blocks);
     tern_mem_free(chain->mem, write->trades, write->trades_count * sizeof *write->trades);
@@ -45,34 +53,35 @@ static tern_err write_fill(struct tern_chain *chain, const struct tern_ledger_ch
 }
 
 static tern_err write_build(struct tern_chain *chain, const struct tern_ledger_change *change,
-                            const struct chain_move *move, struct chain_write *write)
+                            const struct tern_view *proposed, struct chain_write *write)
 {
     TERN_TRY(write_fill(chain, change, write));
     if (chain->config.persistent)
         TERN_TRY(tern_store_batch_of_change(&chain->ledger, change, &write->batch));
-    if (move->proposed != NULL) {
-        write->proposed = tern_mem_dup(chain->mem, *move->proposed);
+    if (proposed != NULL) {
+        write->proposed = tern_mem_dup(chain->mem, *proposed);
         if (write->proposed == NULL)
             return TERN_ERR_MEMORY;
-        write->proposed_size = move->proposed->size;
+        write->proposed_size = proposed->size;
     }
     return TERN_OK;
 }
 
 static struct chain_write *write_new(struct tern_chain *chain,
                                      const struct tern_ledger_change *change,
-                                     const struct chain_move *move)
+                                     const struct tern_view *proposed)
 {
     struct chain_write *write = tern_mem_zalloc(chain->mem, sizeof *write);
     if (write == NULL)
         return NULL;
     tern_list_init(&write->link);
+    tern_list_init(&write->answers);
     write->batch.mem = chain->mem;
     write->height = change->head_new->header.height;
     write->hash = change->head_new->hash;
     write->undone_count = change->undone_count;
     write->stored = !chain->config.persistent;
-    if (write_build(chain, change, move, write) == TERN_OK)
+    if (write_build(chain, change, proposed, write) == TERN_OK)
         return write;
     write_free(chain, write);
     return NULL;
@@ -99,7 +108,7 @@ static void head_readmit(struct tern_chain *chain, const struct tern_clock *cloc
 static void head_update_pool(struct tern_chain *chain, const struct tern_clock *clock,
                              const struct tern_ledger_change *change)
 {
-    tern_pool_update(&chain->pool, &chain->ledger.state, clock->now);
+    tern_pool_update(&chain->pool, &chain->ledger.state, &change->head_new->header, clock->now);
     /* From the fork up, so that nonces come in order. */
     for (uint64_t i = change->undone_count; i > 0; i--) {
         const struct tern_tree_node *node = change->head_old;
@@ -109,14 +118,21 @@ static void head_update_pool(struct tern_chain *chain, const struct tern_clock *
     }
 }
 
-/* Blocks that turned out invalid on the way are somebody's fault; the one that is asked about is
- * answered. */
-static void head_blame(struct tern_chain *chain, const struct tern_ledger_change *change,
-                       const struct chain_move *move)
+static bool head_is_joined(const struct tern_chain *chain, const struct tern_hash *hash)
 {
-    if (change->fault == TERN_FAULT_NONE || change->fault_source == 0)
-        return;
-    if (move->answer != NULL && tern_hash_equal(&move->answer->hash, &change->fault_hash))
+    TERN_LIST_FOREACH (link, &chain->joined) {
+        if (tern_hash_equal(&write_check(link)->block.hash, hash))
+            return true;
+    }
+    return false;
+}
+
+/* A block that turned out invalid on the way is somebody's fault; those that have just joined are
+ * answered. */
+static void head_blame(struct tern_chain *chain, const struct tern_ledger_change *change)
+{
+    if (change->fault == TERN_FAULT_NONE || change->fault_source == 0 ||
+        head_is_joined(chain, &change->fault_hash))
         return;
     chain_emit(chain, &(struct tern_chain_out){
                           .kind = TERN_CHAIN_OUT_BLAME,
@@ -126,46 +142,57 @@ static void head_blame(struct tern_chain *chain, const struct tern_ledger_change
                       });
 }
 
+/* Answers the blocks that have joined: what is part of this change when it is stored, the rest at
+ * once. */
 static void head_answer(struct tern_chain *chain, const struct tern_ledger_change *change,
-                        const struct chain_move *move, struct chain_write *write)
+                        struct chain_write *write)
 {
-    if (move->answer == NULL)
-        return;
-    struct tern_chain_out out = *move->answer;
-    tern_fault fault = tern_tree_invalid(&chain->ledger.tree, &out.hash);
-    if (fault != TERN_FAULT_NONE) {
-        out.err = TERN_ERR_PROTOCOL;
-        out.fault = fault;
+    struct tern_list *link;
+    while ((link = tern_list_front(&chain->joined)) != NULL) {
+        struct chain_check *check = write_check(link);
+        const struct tern_hash *hash = &check->block.hash;
+        tern_fault fault = tern_tree_invalid(&chain->ledger.tree, hash);
+        bool applied = false;
+        for (size_t i = 0; i < change->applied_count; i++)
+            applied = applied || tern_hash_equal(&change->applied[i]->hash, hash);
+        if (applied && write != NULL) {
+            tern_list_remove(link);
+            tern_list_push_back(&write->answers, link);
+            continue;
+        }
+        chain_check_answer(chain, check, fault == TERN_FAULT_NONE ? TERN_OK : TERN_ERR_PROTOCOL,
+                           fault);
+        chain_check_free(chain, check);
     }
-    bool joined = false;
-    for (size_t i = 0; i < change->applied_count; i++)
-        joined = joined || tern_hash_equal(&change->applied[i]->hash, &out.hash);
-    if (!joined || write == NULL) {
-        chain_emit(chain, &out);
-        return;
+}
+
+bool chain_head_may_move(const struct tern_chain *chain)
+{
+    size_t waiting = 0;
+    TERN_LIST_FOREACH (link, &chain->writes) {
+        waiting += !write_linked(link)->stored;
     }
-    write->answer = out;
-    write->has_answer = true;
+    return waiting < CHAIN_WRITES_GATHER;
 }
 
 tern_err chain_head_move(struct tern_chain *chain, const struct tern_clock *clock,
-                         const struct chain_move *move)
+                         const struct tern_view *proposed)
 {
     struct tern_ledger_change change;
     TERN_TRY(tern_ledger_prepare(&chain->ledger, &change));
-    head_blame(chain, &change, move);
+    head_blame(chain, &change);
     if (change.head_new == change.head_old) {
-        head_answer(chain, &change, move, NULL);
+        head_answer(chain, &change, NULL);
         tern_ledger_abort(&chain->ledger, &change);
         return TERN_OK;
     }
-    struct chain_write *write = write_new(chain, &change, move);
+    struct chain_write *write = write_new(chain, &change, proposed);
     if (write == NULL) {
         tern_ledger_abort(&chain->ledger, &change);
         return TERN_ERR_MEMORY;
     }
     head_update_pool(chain, clock, &change);
-    head_answer(chain, &change, move, write);
+    head_answer(chain, &change, write);
     tern_ledger_commit(&chain->ledger, &change);
     tern_list_push_back(&chain->writes, &write->link);
     chain->writes_count++;
@@ -204,11 +231,6 @@ void chain_head_release_told(struct tern_chain *chain)
 static void head_tell(struct tern_chain *chain, struct chain_write *write,
                       struct tern_chain_out *out)
 {
-    if (write->has_answer) {
-        *out = write->answer;
-        write->has_answer = false;
-        return;
-    }
     out->height = write->height;
     out->hash = write->hash;
     if (write->proposed != NULL && !write->proposed_told) {
@@ -244,6 +266,14 @@ bool chain_head_next(struct tern_chain *chain, struct tern_chain_out *out)
     struct tern_list *first = tern_list_front(&chain->writes);
     if (first == NULL || !write_linked(first)->stored || chain->phase == CHAIN_FAILED)
         return false;
+    struct tern_list *answer;
+    while ((answer = tern_list_front(&write_linked(first)->answers)) != NULL) {
+        bool asked = !write_check(answer)->answered;
+        chain_check_answer(chain, write_check(answer), TERN_OK, TERN_FAULT_NONE);
+        chain_check_free(chain, write_check(answer));
+        if (asked)
+            return tern_ring_pop(&chain->outs, out);
+    }
     head_tell(chain, write_linked(first), out);
     return true;
 }

@@ -83,6 +83,7 @@ static void load_write_genesis(struct tern_chain *chain)
         return;
     }
     tern_list_init(&write->link);
+    tern_list_init(&write->answers);
     write->hash = chain->ledger.genesis_hash;
     tern_list_push_back(&chain->writes, &write->link);
     chain->writes_count++;

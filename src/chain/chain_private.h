@@ -6,7 +6,7 @@
 #include "chain/chain.h"
 #include "chain/store_schema.h"
 
-enum { CHAIN_JOINED_MAX = 32 };
+enum { CHAIN_JOINED_MAX = 32, CHAIN_WRITES_GATHER = 2 };
 
 enum chain_phase {
     CHAIN_LOAD_HEAD,    /* GET META head */
@@ -19,7 +19,8 @@ enum chain_phase {
     CHAIN_FAILED,
 };
 
-/* A block whose signatures are being checked. In order of arrival. */
+/* A block whose signatures are being checked (in order of arrival); then one that has joined the
+ * tree, without its bytes, until it can be answered. */
 struct chain_check {
     struct tern_list link;
     struct tern_verify_job verify;
@@ -50,8 +51,8 @@ struct chain_write {
     size_t blocks_count;
     struct tern_trade *trades; /* owned */
     size_t trades_count;
-    bool has_answer;
-    struct tern_chain_out answer;
+    struct tern_list
+        answers; /* of chain_check: blocks of this change, to be answered now that it is stored */
     uint8_t *proposed; /* a block of ours, owned */
     size_t proposed_size;
 };
@@ -90,7 +91,8 @@ struct tern_chain {
     struct chain_load load;
 
     struct tern_list checks;
-    size_t checks_count;
+    struct tern_list joined; /* in the tree; the move to the best chain is to come */
+    size_t checks_count;     /* both, and those that wait for a write */
 
     struct tern_list txs_waiting;
     struct tern_list txs_checking;
@@ -103,9 +105,9 @@ struct tern_chain {
     struct tern_list writes;
     size_t writes_count;
 
-    bool head_moved;                           /* the engine does not know yet */
-    struct tern_hash joined[CHAIN_JOINED_MAX]; /* blocks that it does not know yet */
-    size_t joined_count;
+    bool head_moved;                         /* the engine does not know yet */
+    struct tern_hash news[CHAIN_JOINED_MAX]; /* blocks that it does not know yet */
+    size_t news_count;
 
     struct tern_chain_head stored;
 };
@@ -130,26 +132,27 @@ bool chain_block_next(struct tern_chain *chain, struct tern_chain_out *out);
 void chain_block_settle(struct tern_chain *chain, const struct tern_clock *clock);
 void chain_block_fini(struct tern_chain *chain);
 struct chain_check *chain_block_of_job(struct tern_chain *chain, const struct tern_job *job);
+void chain_check_answer(struct tern_chain *chain, struct chain_check *check, tern_err err,
+                        tern_fault fault);
+void chain_check_free(struct tern_chain *chain, struct chain_check *check);
 
 /* chain_tx.c */
-void chain_tx_in(struct tern_chain *chain, const struct tern_chain_in *in);
+void chain_tx_in(struct tern_chain *chain, const struct tern_clock *clock,
+                 const struct tern_chain_in *in);
 void chain_tx_job_done(struct tern_chain *chain, const struct tern_clock *clock);
 bool chain_tx_next(struct tern_chain *chain, struct tern_chain_out *out);
 void chain_tx_fini(struct tern_chain *chain);
 
 /* chain_head.c */
 
-/* answer: the BLOCK output for block hash, given when its place is known and stored; NULL: none.
- * proposed: our own block, published when stored; NULL: none. */
-struct chain_move {
-    const struct tern_chain_out *answer;
-    const struct tern_view *proposed;
-};
-
-/* Moves to the best chain and queues the write. TERN_ERR_MEMORY: nothing moved, nothing is
- * answered. */
+/* Moves to the best chain and queues the write; blocks that have joined are answered, at once or
+ * when it is stored. proposed: our own block, published when stored; NULL: none. TERN_ERR_MEMORY:
+ * nothing moved, nothing is answered. */
 tern_err chain_head_move(struct tern_chain *chain, const struct tern_clock *clock,
-                         const struct chain_move *move);
+                         const struct tern_view *proposed);
+/* May there be a move now? While several writes are under way, blocks gather for one move together.
+ */
+bool chain_head_may_move(const struct tern_chain *chain);
 void chain_head_stored(struct tern_chain *chain, struct chain_write *write);
 bool chain_head_next(struct tern_chain *chain, struct tern_chain_out *out);
 void chain_head_fini(struct tern_chain *chain);

@@ -91,7 +91,7 @@ static tern_err propose_join(struct tern_chain *chain, const struct tern_clock *
     struct tern_tree_offer offer = {.block = &block, .solicited = true};
     TERN_TRY(tern_tree_add(&chain->ledger.tree, &offer, &added, &fault));
     chain_engine_joined(chain, &block.hash);
-    return chain_head_move(chain, clock, &(struct chain_move){.proposed = &view});
+    return chain_head_move(chain, clock, &view);
 }
 
 static tern_err propose_with(struct tern_chain *chain, const struct tern_clock *clock,

@@ -205,6 +205,35 @@ static void blocks_in_any_order_come_together(void **unused)
     free_blocks(blocks, COUNT);
 }
 
+static void blocks_gather_while_the_store_is_slow(void **unused)
+{
+    (void)unused;
+    enum { COUNT = 12 };
+    struct world_block blocks[COUNT];
+    make_line(blocks, COUNT, 0);
+    struct node node;
+    node_init(&node, &world, SIZE_MAX, 1);
+    assert_int_equal(node_start(&node), TERN_OK);
+    node_tick(&node, blocks[COUNT - 1].header.time_ms);
+    uint64_t before = node.store.writes;
+    node.hold_stores = true;
+    for (size_t i = 0; i < COUNT; i++)
+        node_block(&node, blocks[i].bytes, blocks[i].size, 1 + i);
+    assert_int_equal(node.requests_count, 2);
+    assert_int_equal(height_of(&node), 0);
+    node_run_stores(&node);
+    assert_int_equal(height_of(&node), COUNT);
+    assert_int_equal(node.store.writes - before, 3); /* one, one, and the other ten together */
+    for (size_t i = 0; i < COUNT; i++)
+        check_answer(&node, TERN_CHAIN_OUT_BLOCK, 1 + i, TERN_OK, TERN_FAULT_NONE);
+    node_stop(&node);
+    node.hold_stores = false;
+    assert_int_equal(node_start(&node), TERN_OK);
+    assert_int_equal(height_of(&node), COUNT);
+    node_fini(&node);
+    free_blocks(blocks, COUNT);
+}
+
 static void a_chain_comes_back_from_its_store(void **unused)
 {
     (void)unused;
@@ -382,8 +411,25 @@ static void transactions_are_refused_at_the_door_by_name(void **unused)
     propose(&node, 0);
     node_tx(&node, &tx, 5); /* a replay of what is in the chain */
     check_answer(&node, TERN_CHAIN_OUT_TX, 5, TERN_ERR_PROTOCOL, TERN_FAULT_CHAIN_TX_NONCE_OLD);
+    /* What could be next is tried out: here the hour, there the order to cancel. */
+    tx = world_reading(&world, 0, 0, WORLD_HOUR + 1, 5);
+    node_tx(&node, &tx, 8);
+    check_answer(&node, TERN_CHAIN_OUT_TX, 8, TERN_ERR_PROTOCOL, TERN_FAULT_CHAIN_TX_HOUR);
+    tx = world_cancel(&world, 0, 1, &tx.id);
+    node_tx(&node, &tx, 9);
+    check_answer(&node, TERN_CHAIN_OUT_TX, 9, TERN_ERR_PROTOCOL, TERN_FAULT_CHAIN_TX_ORDER_UNKNOWN);
+    /* An ask may come together with its reading. */
+    struct world_tx reading = world_reading(&world, 0, 0, WORLD_HOUR, 500);
+    struct world_tx ask =
+        world_order(&world, TERN_TX_ASK, 0, 1, &(struct tern_tx_order){WORLD_HOUR, 500, 90, 0});
+    node_tx(&node, &reading, 10);
+    node_tx(&node, &ask, 11);
+    check_answer(&node, TERN_CHAIN_OUT_TX, 10, TERN_OK, TERN_FAULT_NONE);
+    check_answer(&node, TERN_CHAIN_OUT_TX, 11, TERN_OK, TERN_FAULT_NONE);
+    propose(&node, 0);
+    assert_int_equal(tern_pool_count(tern_chain_pool(node.chain)), 0);
     node.hold_jobs = true;
-    tx = world_transfer(&world, 0, 1, 1, 500);
+    tx = world_transfer(&world, 0, 1, 2, 500);
     node_tx(&node, &tx, 6);
     node_tx(&node, &tx, 7); /* while the first is being checked */
     check_answer(&node, TERN_CHAIN_OUT_TX, 7, TERN_ERR_EXISTS, TERN_FAULT_CHAIN_POOL_KNOWN);
@@ -695,6 +741,7 @@ int main(void)
         cmocka_unit_test(an_authority_proposes_what_is_in_the_pool_once_a_turn),
         cmocka_unit_test(nothing_is_acknowledged_before_it_is_stored),
         cmocka_unit_test(blocks_in_any_order_come_together),
+        cmocka_unit_test(blocks_gather_while_the_store_is_slow),
         cmocka_unit_test(a_chain_comes_back_from_its_store),
         cmocka_unit_test(a_reorganisation_reaches_back_over_a_restart),
         cmocka_unit_test(every_damaged_row_is_found_at_start),

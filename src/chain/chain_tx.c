@@ -26,9 +26,33 @@ static void tx_free(struct tern_chain *chain, struct chain_tx *tx)
     tern_mem_free(chain->mem, tx, sizeof *tx);
 }
 
+/* Carries a transaction that could be next out, for a try. An ask may come with the reading that it
+ * needs, so energy that is missing now is no reason; the pool sees to it later. */
+static tern_err tx_try(struct tern_chain *chain, const struct tern_clock *clock,
+                       const struct tern_pool_offer *offer, tern_fault *fault)
+{
+    const struct tern_header *head = &chain->ledger.tree.head->header;
+    tern_time_ms now = tern_wall_ms(clock->wall);
+    struct tern_apply_params params = {
+        .state = &chain->ledger.state,
+        .fee_min = chain->config.genesis->fee_min,
+        .height = head->height + 1,
+        .time_ms = now > head->time_ms ? now : head->time_ms + 1,
+    };
+    if (params.time_ms > TERN_TIME_MS_MAX)
+        return TERN_OK;
+    tern_err err = tern_apply_try(&params, &offer->tx, &offer->id, fault);
+    bool may_wait = *fault == TERN_FAULT_CHAIN_TX_NONCE_GAP || *fault == TERN_FAULT_CHAIN_TX_ENERGY;
+    if (err != TERN_ERR_PROTOCOL || !may_wait)
+        return err;
+    *fault = TERN_FAULT_NONE;
+    return TERN_OK;
+}
+
 /* Judges a transaction at the door; *fault says why not. */
-static tern_err tx_admit(struct tern_chain *chain, const struct tern_chain_in *in,
-                         struct tern_pool_offer *offer, tern_fault *fault)
+static tern_err tx_admit(struct tern_chain *chain, const struct tern_clock *clock,
+                         const struct tern_chain_in *in, struct tern_pool_offer *offer,
+                         tern_fault *fault)
 {
     *fault = TERN_FAULT_CHAIN_TX_MALFORMED;
     TERN_TRY(tern_tx_decode(in->bytes, &offer->tx));
@@ -43,15 +67,18 @@ static tern_err tx_admit(struct tern_chain *chain, const struct tern_chain_in *i
         return TERN_ERR_EXISTS;
     if (*fault != TERN_FAULT_NONE)
         return TERN_ERR_PROTOCOL;
-    return chain->txs_waiting_count >= TERN_CHAIN_TX_WAITING_MAX ? TERN_ERR_FULL : TERN_OK;
+    if (chain->txs_waiting_count >= TERN_CHAIN_TX_WAITING_MAX)
+        return TERN_ERR_FULL;
+    return tx_try(chain, clock, offer, fault);
 }
 
-void chain_tx_in(struct tern_chain *chain, const struct tern_chain_in *in)
+void chain_tx_in(struct tern_chain *chain, const struct tern_clock *clock,
+                 const struct tern_chain_in *in)
 {
     struct chain_tx refused = {.tag = in->tag};
     tern_fault fault;
     refused.offer.source = in->source;
-    tern_err err = tx_admit(chain, in, &refused.offer, &fault);
+    tern_err err = tx_admit(chain, clock, in, &refused.offer, &fault);
     if (err != TERN_OK) {
         tx_answer(chain, &refused, err == TERN_ERR_MALFORMED ? TERN_ERR_PROTOCOL : err, fault);
         return;

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/writer.h"
+#include "chain/apply.h"
 #include "chain/rows.h"
 
 void tern_pool_limits_default(struct tern_pool_limits *limits)
@@ -276,6 +277,7 @@ static struct tern_pool_entry *pool_entry_new(struct tern_pool *pool, tern_time 
     memcpy(entry->bytes, offer->bytes.data, offer->bytes.size);
     entry->bytes_size = (uint8_t)offer->bytes.size;
     entry->added_at = now;
+    entry->added_height = pool->height;
     entry->source = offer->source;
     if (tern_map_insert(&pool->txs, &entry->entry, tern_hash_view(&entry->id)) != TERN_OK) {
         tern_mem_free(pool->mem, entry, sizeof *entry);
@@ -336,16 +338,36 @@ uint64_t tern_pool_next_nonce(const struct tern_pool *pool, const struct tern_st
     return next;
 }
 
+/* Has a block come since, and could the sender's next transaction still not be in one? Such a one
+ * would lie here for ever, at no cost to its sender. */
+static bool pool_is_stale(const struct tern_state *state, const struct tern_header *head,
+                          const struct tern_pool_entry *entry)
+{
+    const struct tern_tx *tx = &entry->tx;
+    if (head->height <= entry->added_height)
+        return false;
+    if (tx->kind == TERN_TX_READING)
+        return tx->as.reading.hour + TERN_READING_AGE_HOURS < tern_hour_of(head->time_ms);
+    if (tx->kind != TERN_TX_ASK && tx->kind != TERN_TX_BID)
+        return false;
+    if (tx->as.order.expires_ms <= head->time_ms)
+        return true;
+    struct tern_row_energy energy;
+    tern_row_get_energy(state, tx->as.order.hour, &tx->sender, &energy);
+    return tx->kind == TERN_TX_ASK && energy.available_wh < tx->as.order.energy_wh;
+}
+
 /* Drops of one sender what its standing forbids. The sender may be gone afterwards. */
 static void pool_update_sender(struct tern_pool *pool, const struct tern_state *state,
-                               struct tern_pool_sender *sender)
+                               const struct tern_header *head, struct tern_pool_sender *sender)
 {
     struct pool_standing standing = pool_standing_of(state, sender->key);
     bool is_account = sender->key[0] == 'a';
     for (uint32_t left = sender->txs_count; left > 0; left--) {
         struct tern_pool_entry *first = pool_linked(sender->txs.next);
         struct tern_pool_entry *last = pool_sender_last(sender);
-        if (!standing.known || first->tx.nonce < standing.nonce)
+        if (!standing.known || first->tx.nonce < standing.nonce ||
+            (first->tx.nonce == standing.nonce && pool_is_stale(state, head, first)))
             pool_drop(pool, first);
         else if (is_account ? sender->cost > standing.balance : last->tx.fee > standing.balance)
             pool_drop(pool, last);
@@ -364,12 +386,14 @@ static void pool_expire(struct tern_pool *pool, tern_time now)
     }
 }
 
-void tern_pool_update(struct tern_pool *pool, const struct tern_state *state, tern_time now)
+void tern_pool_update(struct tern_pool *pool, const struct tern_state *state,
+                      const struct tern_header *head, tern_time now)
 {
+    pool->height = head->height;
     struct tern_map_entry *entry = tern_map_first(&pool->senders);
     while (entry != NULL) {
         struct tern_map_entry *next = tern_map_next(&pool->senders, entry);
-        pool_update_sender(pool, state, pool_sender_of(entry));
+        pool_update_sender(pool, state, head, pool_sender_of(entry));
         entry = next;
     }
     pool_expire(pool, now);

@@ -27,6 +27,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "chain/block.h"
 #include "chain/ordered.h"
 #include "chain/state.h"
 #include "chain/tx.h"
@@ -54,6 +55,7 @@ struct tern_pool_entry {
     uint8_t bytes[TERN_TX_SIZE_MAX];
     uint8_t bytes_size;
     tern_time added_at;
+    uint64_t added_height; /* of the head then */
     uint64_t source;
 };
 
@@ -77,6 +79,7 @@ struct tern_pool {
     struct tern_map senders;
     struct tern_ordered by_fee;
     uint64_t sequence;
+    uint64_t height; /* of the head, as of the newest update */
     uint64_t hash_key[2];
     uint64_t evicted_count; /* displaced or expired, ever */
 };
@@ -121,8 +124,10 @@ static inline size_t tern_pool_count(const struct tern_pool *pool)
 uint64_t tern_pool_next_nonce(const struct tern_pool *pool, const struct tern_state *state,
                               const struct tern_account *account);
 
-/* tern_pool_update drops what the state has made impossible, and what is too old. */
-void tern_pool_update(struct tern_pool *pool, const struct tern_state *state, tern_time now);
+/* tern_pool_update drops what the state, that of the head, has made impossible, and what is too
+ * old. */
+void tern_pool_update(struct tern_pool *pool, const struct tern_state *state,
+                      const struct tern_header *head, tern_time now);
 
 /* tern_pool_deadline is when the oldest transaction gets too old; TERN_TIME_NEVER when there is
  * none. */

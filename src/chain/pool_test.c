@@ -63,6 +63,11 @@ static tern_fault offer(struct run *run, struct world_tx tx)
     return fault;
 }
 
+static void update(struct run *run, tern_time now)
+{
+    tern_pool_update(&run->pool, &run->ledger.state, &tern_ledger_head(&run->ledger)->header, now);
+}
+
 static bool has(const struct run *run, struct world_tx tx)
 {
     return tern_pool_find(&run->pool, &tx.id) != NULL;
@@ -212,7 +217,7 @@ static void a_block_takes_its_transactions_and_what_they_made_impossible(void **
     struct world_block block = world_block_make(&world, &run.ledger, 0, &taken, 1);
     tern_fault fault;
     assert_int_equal(world_block_push(&run.ledger, &block, &fault), TERN_OK);
-    tern_pool_update(&run.pool, &run.ledger.state, run.now);
+    update(&run, run.now);
     assert_false(has(&run, rival)); /* its nonce is used */
     assert_false(has(&run, next));  /* its sender is out of money */
     assert_true(has(&run, other));
@@ -233,11 +238,44 @@ static void old_transactions_go(void **unused)
     assert_int_equal(deadline, TERN_SECOND + 3 * TERN_HOUR);
     run.now += TERN_SECOND;
     assert_int_equal(offer(&run, young), TERN_FAULT_NONE);
-    tern_pool_update(&run.pool, &run.ledger.state, deadline - 1);
+    update(&run, deadline - 1);
     assert_true(has(&run, old));
-    tern_pool_update(&run.pool, &run.ledger.state, deadline);
+    update(&run, deadline);
     assert_false(has(&run, old));
     assert_true(has(&run, young));
+    run_end(&run);
+}
+
+static void what_no_block_could_take_goes_after_the_next_one(void **unused)
+{
+    (void)unused;
+    struct run run;
+    run_start(&run, 100);
+    tern_time_ms next = world_turn(WORLD_TIME_MS, 0);
+    const struct tern_tx_order bare = {WORLD_HOUR, 500, 90, 0};
+    const struct tern_tx_order brief = {WORLD_HOUR, 500, 90, next};
+    struct world_tx ask = world_order(&world, TERN_TX_ASK, 0, 0, &bare);  /* nothing was measured */
+    struct world_tx bid = world_order(&world, TERN_TX_BID, 1, 0, &brief); /* dead by then */
+    struct world_tx good = world_order(&world, TERN_TX_BID, 2, 0, &bare);
+    struct world_tx old = world_reading(&world, 3, 0, WORLD_HOUR - 49, 5);
+    struct world_tx later = world_order(&world, TERN_TX_ASK, 3, 1, &bare); /* not its turn yet */
+    assert_int_equal(offer(&run, ask), TERN_FAULT_NONE);
+    assert_int_equal(offer(&run, bid), TERN_FAULT_NONE);
+    assert_int_equal(offer(&run, good), TERN_FAULT_NONE);
+    assert_int_equal(offer(&run, old), TERN_FAULT_NONE);
+    assert_int_equal(offer(&run, later), TERN_FAULT_NONE);
+    update(&run, run.now);
+    assert_int_equal(tern_pool_count(&run.pool), 5); /* no block has come since */
+    struct world_block block = world_block_make(&world, &run.ledger, 0, NULL, 0);
+    tern_fault fault;
+    assert_int_equal(world_block_push(&run.ledger, &block, &fault), TERN_OK);
+    update(&run, run.now);
+    assert_false(has(&run, ask));
+    assert_false(has(&run, bid));
+    assert_false(has(&run, old));
+    assert_true(has(&run, good));
+    assert_true(has(&run, later));
+    world_block_free(&block);
     run_end(&run);
 }
 
@@ -296,7 +334,7 @@ static void random_offers_keep_the_pool_within_its_rules(void **unused)
             tern_fault fault;
             assert_int_equal(block.header.txs_count, count);
             assert_int_equal(world_block_push(&run.ledger, &block, &fault), TERN_OK);
-            tern_pool_update(&run.pool, &run.ledger.state, run.now);
+            update(&run, run.now);
             world_block_free(&block);
         }
         assert_true(tern_pool_count(&run.pool) <= 40);
@@ -325,6 +363,7 @@ int main(void)
         cmocka_unit_test(picking_goes_by_fee_and_keeps_each_senders_order),
         cmocka_unit_test(a_block_takes_its_transactions_and_what_they_made_impossible),
         cmocka_unit_test(old_transactions_go),
+        cmocka_unit_test(what_no_block_could_take_goes_after_the_next_one),
         cmocka_unit_test(a_failed_allocation_leaves_the_pool_as_it_was),
         cmocka_unit_test(random_offers_keep_the_pool_within_its_rules),
     };

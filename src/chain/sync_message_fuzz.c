@@ -63,7 +63,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     size_t seen = 0;
     while (tern_sync_items_next(&rest, &item)) {
         struct tern_header header;
-        seen += tern_header_decode(item, &header) == TERN_OK || header.txs_count != UINT32_MAX;
+        tern_err err = tern_header_decode(item, &header);
+        TERN_CHECK(err == TERN_OK || err == TERN_ERR_MALFORMED);
+        seen++;
         tern_sync_item_encode(item, &w);
     }
     TERN_CHECK(seen == count);

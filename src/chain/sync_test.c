@@ -501,7 +501,8 @@ static void check_liar(const struct liar *liar)
         fail_msg("%s: took %u s", liar->name, (unsigned)(took / TERN_SECOND));
     for (size_t f = 0; f < TERN_FAULT_COUNT; f++)
         if (p->peers[1].blamed[f] != 0)
-            fail_msg("%s: the honest peer was blamed for %s", liar->name, tern_fault_name(f));
+            fail_msg("%s: the honest peer was blamed for %s", liar->name,
+                     tern_fault_name((tern_fault)f));
     pump_free(p);
 }
 
