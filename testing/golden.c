@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/error.h"
 
 enum { GOLDEN_LINE_MAX = 1024, GOLDEN_CONTEXT_LINES = 3 };
 
@@ -40,6 +41,18 @@ void golden_line(struct golden *golden, const char *format, ...)
     golden->size += size + 1;
 }
 
+/* Errors are written by name: their numbers change when the table grows. */
+static size_t golden_arg(char *out, size_t room, const char *name, uint64_t value)
+{
+    int n;
+    if (strcmp(name, "error") == 0 && value < TERN_ERR_COUNT)
+        n = snprintf(out, room, " error=%s", tern_err_name((tern_err)value));
+    else
+        n = snprintf(out, room, " %s=%" PRIu64, name, value);
+    TERN_CHECK(n > 0 && (size_t)n < room);
+    return (size_t)n;
+}
+
 void golden_trace(void *context, const struct tern_trace_event *event)
 {
     const struct tern_trace_info *info = tern_trace_info(event->id);
@@ -48,10 +61,7 @@ void golden_trace(void *context, const struct tern_trace_event *event)
     for (size_t i = 0; i < TERN_COUNT_OF(event->args); i++) {
         if (info->arg_names[i][0] == 0)
             continue;
-        int n = snprintf(args + size, sizeof(args) - size, " %s=%" PRIu64, info->arg_names[i],
-                         event->args[i]);
-        TERN_CHECK(n > 0 && (size_t)n < sizeof(args) - size);
-        size += (size_t)n;
+        size += golden_arg(args + size, sizeof(args) - size, info->arg_names[i], event->args[i]);
     }
     golden_line(context, "%8" PRIu64 ".%03" PRIu64 " ms  n%" PRIu32 "  %s%s",
                 event->time / TERN_MILLISECOND, event->time / TERN_MICROSECOND % 1000, event->node,

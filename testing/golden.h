@@ -10,7 +10,8 @@
  *     golden_fini(&golden);
  *
  * golden_trace is a trace sink (base/trace.h): one line an event, such as
- * "      12.500 ms  n3  NODE_START" with its arguments.
+ * "      12.500 ms  n3  NODE_START" with its arguments; an
+ * argument that is called "error" is written by its name.
  */
 #ifndef TERN_TESTING_GOLDEN_H
 #define TERN_TESTING_GOLDEN_H

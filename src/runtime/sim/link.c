@@ -420,6 +420,7 @@ void sim_end_give_up(struct sim_end *from, uint64_t hold)
     end_drop_segments(from);
     if (from->state != SIM_END_OPEN)
         return;
+    TERN_TRACE(&from->node->trace, from->node->world->now, SIM_GAVE_UP, from->id, 0, 0);
     sim_end_close(from, TERN_ERR_TIMEOUT);
     sim_node_pump(from->node);
 }

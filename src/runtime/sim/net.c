@@ -47,12 +47,13 @@ bool sim_world_reaches(const struct sim_world *world, uint32_t from, uint32_t to
 
 void sim_world_cut_one_way(struct sim_world *world, uint32_t from, uint32_t to)
 {
-    (void)sim_node_at(world, from);
+    const struct sim_node *node = sim_node_at(world, from);
     (void)sim_node_at(world, to);
     const uint32_t pair[2] = {from, to};
     if (tern_map_find(&world->cuts, cut_key(pair)) != NULL)
         return;
     struct sim_cut *cut = sim_take(world, sizeof(*cut));
+    TERN_TRACE(&node->trace, world->now, SIM_CUT, to, 0, 0);
     cut->pair[0] = from;
     cut->pair[1] = to;
     TERN_CHECK(tern_map_insert(&world->cuts, &cut->entry, cut_key(cut->pair)) == TERN_OK);
@@ -67,6 +68,8 @@ void sim_world_cut(struct sim_world *world, uint32_t a, uint32_t b)
 static void cut_free(struct sim_world *world, struct tern_map_entry *entry)
 {
     struct sim_cut *cut = TERN_CONTAINER_OF(entry, struct sim_cut, entry);
+    const struct sim_node *node = sim_node_at(world, cut->pair[0]);
+    TERN_TRACE(&node->trace, world->now, SIM_HEALED, cut->pair[1], 0, 0);
     tern_map_remove(&world->cuts, entry);
     tern_mem_free(&world->mem, cut, sizeof(*cut));
 }
@@ -86,9 +89,17 @@ void sim_world_heal(struct sim_world *world, uint32_t a, uint32_t b)
     sim_net_release(world);
 }
 
+static void node_set_group(struct sim_node *node, uint32_t group)
+{
+    if (node->group == group)
+        return;
+    node->group = group;
+    TERN_TRACE(&node->trace, node->world->now, SIM_GROUP, group, 0, 0);
+}
+
 void sim_world_set_group(struct sim_world *world, uint32_t node, uint32_t group)
 {
-    sim_node_at(world, node)->group = group;
+    node_set_group(sim_node_at(world, node), group);
     sim_net_release(world);
 }
 
@@ -103,7 +114,7 @@ void sim_world_heal_all(struct sim_world *world)
 {
     cuts_clear(world);
     for (size_t i = 0; i < world->nodes_count; i++)
-        world->nodes[i]->group = 0;
+        node_set_group(world->nodes[i], 0);
     sim_net_release(world);
 }
 

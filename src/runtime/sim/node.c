@@ -207,6 +207,7 @@ tern_err sim_world_start(struct sim_world *world, uint32_t index)
                                    .wall = sim_world_wall(world, index)};
     TERN_TRY(node->options.ops->start(node->options.context, &start, &node->machine));
     node->up = true;
+    TERN_TRACE(&node->trace, world->now, SIM_STARTED, node->incarnation, 0, 0);
     node->wake_at = TERN_TIME_NEVER;
     memset(node->workers, 0, sizeof(node->workers));
     node->store_busy_until = world->now;
@@ -249,10 +250,12 @@ void sim_node_stop(struct sim_node *node, enum sim_crash how)
     node->incarnation++;
 }
 
-void sim_world_crash(struct sim_world *world, uint32_t node, enum sim_crash how)
+void sim_world_crash(struct sim_world *world, uint32_t index, enum sim_crash how)
 {
+    struct sim_node *node = sim_node_at(world, index);
     world->counters.crashes++;
-    sim_node_stop(sim_node_at(world, node), how);
+    TERN_TRACE(&node->trace, world->now, SIM_CRASHED, node->incarnation, how == SIM_CRASH_HOST, 0);
+    sim_node_stop(node, how);
 }
 
 void sim_node_free(struct sim_node *node)
@@ -270,6 +273,7 @@ void sim_world_set_skew(struct sim_world *world, uint32_t index, int64_t skew_ns
 {
     struct sim_node *node = sim_node_at(world, index);
     node->options.skew_ns = skew_ns;
+    TERN_TRACE(&node->trace, world->now, SIM_SKEW, (uint64_t)skew_ns, 0, 0);
     if (!node->up)
         return;
     sim_node_input(

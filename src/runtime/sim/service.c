@@ -109,7 +109,10 @@ void sim_store_crash(struct sim_node *node)
 
 void sim_world_fail_store(struct sim_world *world, uint32_t node, tern_err err)
 {
-    sim_node_at(world, node)->store_err = err;
+    struct sim_node *at = sim_node_at(world, node);
+    if (at->store_err != err)
+        TERN_TRACE(&at->trace, world->now, SIM_STORE_FAILS, err, 0, 0);
+    at->store_err = err;
 }
 
 /* --- names --- */

@@ -120,11 +120,11 @@ void sim_world_free(struct sim_world *world)
             sim_node_stop(world->nodes[i], SIM_CRASH_HOST);
     }
     world_free_links(world);
+    sim_net_free(world);
     for (size_t i = 0; i < world->nodes_count; i++)
         sim_node_free(world->nodes[i]);
     tern_mem_free(&world->mem, world->nodes, world->nodes_capacity * sizeof(struct sim_node *));
     tern_map_fini(&world->nodes_by_ip);
-    sim_net_free(world);
     sim_names_free(world);
     sim_events_fini(&world->events);
     tern_mem_free(&world->mem, world->scratch, SIM_SCRATCH_SIZE);

@@ -677,6 +677,44 @@ static void a_machine_that_leaks_ends_the_process(void **state)
     assert_int_not_equal(test_signal_of(leak_at_stop, NULL), 0);
 }
 
+static void what_is_done_to_the_world_is_traced(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct golden trace;
+    struct sim_world_options options;
+    golden_init(&trace);
+    exact_options(&options);
+    options.sink = golden_trace;
+    options.sink_context = &trace;
+    open_linked(&f, &options);
+    sim_world_cut_one_way(f.world, 2, 3);
+    sim_world_set_group(f.world, 3, 2);
+    sim_world_set_group(f.world, 3, 2); /* nothing new */
+    sim_world_heal_all(f.world);
+    sim_world_fail_store(f.world, 2, TERN_ERR_STORAGE);
+    sim_world_set_skew(f.world, 2, (int64_t)TERN_SECOND);
+    sim_world_crash(f.world, 1, SIM_CRASH_HOST);
+    puppet_send(f.world, &f.p[0], 0, 10);
+    run_for(&f, 5 * TERN_MINUTE);
+    assert_ok(sim_world_start(f.world, 1));
+    golden_expect(&trace, "       0.000 ms  n0  SIM_STARTED incarnation=0\n"
+                          "       0.000 ms  n1  SIM_STARTED incarnation=0\n"
+                          "       0.000 ms  n2  SIM_STARTED incarnation=0\n"
+                          "       0.000 ms  n3  SIM_STARTED incarnation=0\n"
+                          "      40.000 ms  n2  SIM_CUT to=3\n"
+                          "      40.000 ms  n3  SIM_GROUP group=2\n"
+                          "      40.000 ms  n2  SIM_HEALED to=3\n"
+                          "      40.000 ms  n3  SIM_GROUP group=0\n"
+                          "      40.000 ms  n2  SIM_STORE_FAILS error=STORAGE\n"
+                          "      40.000 ms  n2  SIM_SKEW skew, two's complement=1000000000\n"
+                          "      40.000 ms  n1  SIM_CRASHED incarnation=0 whole host=1\n"
+                          "  120050.000 ms  n0  SIM_GAVE_UP link=4294967296\n"
+                          "  300040.000 ms  n1  SIM_STARTED incarnation=1\n");
+    golden_fini(&trace);
+    close_world(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -709,6 +747,7 @@ int main(void)
         cmocka_unit_test(a_node_that_fails_to_start_stays_down),
         cmocka_unit_test(crash_with_everything_under_way),
         cmocka_unit_test(a_machine_that_leaks_ends_the_process),
+        cmocka_unit_test(what_is_done_to_the_world_is_traced),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
