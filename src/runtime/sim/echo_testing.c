@@ -49,6 +49,7 @@ struct echo {
     bool request_out;
     uint8_t value[8];
     uint8_t result[64];
+    bool found;           /* the store has told rounds_base; before, nothing is written */
     uint64_t rounds_base; /* found in the store */
     uint64_t rounds;
 };
@@ -129,11 +130,27 @@ static void echo_work(struct echo *e)
     echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_JOB, .job = &e->job});
 }
 
+/* echo_ask asks the store for the count that was written last. */
+static void echo_ask(struct echo *e)
+{
+    e->request =
+        (struct tern_store_request){.kind = TERN_STORE_GET,
+                                    .key = tern_view_str("rounds"),
+                                    .result = {.data = e->result, .size = sizeof(e->result)}};
+    tern_list_init(&e->request.link);
+    e->request_out = true;
+    echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_STORE, .request = &e->request});
+}
+
 static void echo_store(struct echo *e)
 {
     uint32_t every = e->net->options.store_every;
     if (every == 0 || e->rounds % every != 0 || e->request_out)
         return;
+    if (!e->found) { /* the store failed; a lower count must never replace a higher one */
+        echo_ask(e);
+        return;
+    }
     struct tern_writer w = tern_writer_of(e->value, sizeof(e->value));
     tern_writer_u64le(&w, e->rounds_base + e->rounds);
     e->op = (struct tern_store_op){.kind = TERN_STORE_PUT,
@@ -231,6 +248,7 @@ static void echo_stored(struct echo *e, const struct tern_store_request *request
             e->rounds_base = e->rounds_base << 8 | e->result[14 + i - 1];
     }
     if (request->err == TERN_OK || request->err == TERN_ERR_NOT_FOUND) {
+        e->found = true;
         e->node->found = e->rounds_base;
         if (e->node->found < e->node->durable)
             e->net->lost_writes = true;
@@ -345,14 +363,8 @@ static void echo_begin(struct echo *e, tern_time now)
 {
     echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_LISTEN,
                                            .endpoint = {.family = 4, .port = ECHO_PORT}});
-    e->request =
-        (struct tern_store_request){.kind = TERN_STORE_GET,
-                                    .key = tern_view_str("rounds"),
-                                    .result = {.data = e->result, .size = sizeof(e->result)}};
-    tern_list_init(&e->request.link);
     tern_list_init(&e->job.link);
-    e->request_out = true;
-    echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_STORE, .request = &e->request});
+    echo_ask(e);
     for (uint32_t i = 0; i < e->node->peers_count; i++) {
         struct echo_peer *peer = &e->peers[i];
         *peer = (struct echo_peer){.node = e->node->peers[i], .index = i};
