@@ -115,4 +115,4 @@ def idle(programs, sizes, results):
             text += f", {own:.0f} B allocated"
         return text
 
-    rounds(programs, results, 1 if sizes.rounds < 5 else 3, work)
+    rounds(programs, results, 1 if sizes.rounds < 5 else 2, work)
