@@ -5,6 +5,10 @@
 #include "protocol/frame.h"
 #include "protocol/own_record.h"
 
+/* Rounds of asking somebody: soon at first, because a network that starts as a whole knows nothing
+ * yet when its nodes meet; then ever more rarely. Never sooner than a peer that was just met, and
+ * asked, serves again. */
+static const tern_time EXCHANGE_AGAIN_FIRST_NS = 2 * TERN_EXCHANGE_PAUSE_NS;
 static const tern_time EXCHANGE_AGAIN_NS = 2 * TERN_MINUTE;
 static const tern_time EXCHANGE_TIMEOUT_NS = 10 * TERN_SECOND;
 
@@ -44,7 +48,8 @@ struct tern_exchange {
     struct exchange_asking asking[EXCHANGE_ASKING_MAX];
     struct exchange_served served[EXCHANGE_SERVED_MAX]; /* a ring: the oldest goes */
     size_t served_next;
-    tern_time ask_at; /* the next round */
+    tern_time ask_at;   /* the next round */
+    tern_time again_ns; /* from that one to the one behind it */
 };
 
 static const struct tern_view exchange_name = {.data = (const uint8_t *)TERN_EXCHANGE_PROTOCOL,
@@ -248,6 +253,8 @@ static void exchange_event(void *self, tern_time now, const struct tern_swarm_ev
     switch (event->kind) {
     case TERN_SWARM_PROTOCOLS:
         exchange_ask(x, now, event->peer);
+        if (x->ask_at < tern_time_add(now, EXCHANGE_AGAIN_FIRST_NS))
+            x->ask_at = tern_time_add(now, EXCHANGE_AGAIN_FIRST_NS);
         break;
     case TERN_SWARM_STREAM_OPENED:
         exchange_opened(x, now, event);
@@ -313,7 +320,8 @@ static void exchange_tick(void *self, tern_time now)
     }
     if (now < x->ask_at)
         return;
-    x->ask_at = tern_time_add(now, EXCHANGE_AGAIN_NS);
+    x->ask_at = tern_time_add(now, x->again_ns);
+    x->again_ns = tern_time_min(2 * x->again_ns, EXCHANGE_AGAIN_NS);
     exchange_ask_someone(x, now);
 }
 
@@ -331,6 +339,7 @@ tern_err tern_exchange_new(struct tern_mem *mem, struct tern_random *random,
     x->mem = mem;
     x->random = random;
     x->swarm = swarm;
+    x->again_ns = EXCHANGE_AGAIN_FIRST_NS;
     uint64_t key[2] = {tern_random_u64(random), tern_random_u64(random)};
     tern_map_init(&x->records, mem, key);
     tern_err err = tern_swarm_add_service(swarm, &exchange_ops, x, &x->number);
