@@ -94,7 +94,8 @@ static tern_err node_make_chain(struct tern_node *node, const struct tern_node_o
 {
     struct tern_chain_config config;
     tern_random_fork(tern_host_core_random(node->host), &node->random);
-    tern_authority_init(&node->engine, node->genesis, options->host.identity);
+    tern_authority_init(&node->engine, node->genesis,
+                        options->follow ? NULL : options->host.identity);
     tern_chain_config_default(&config);
     config.mem = node->mem;
     config.random = &node->random;

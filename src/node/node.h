@@ -35,6 +35,7 @@ struct tern_node_options {
     const struct tern_genesis *genesis; /* passes tern_genesis_check; outlives the node */
     struct tern_pool_limits pool;
     bool persistent; /* blocks, state and address book are stored */
+    bool follow;     /* make no blocks, even with the key of an authority */
 };
 
 /* tern_node_options_defaults fills in everything but the host's mem, seed, trace, identity and the
