@@ -31,6 +31,7 @@ void tern_gossip_params_defaults(struct tern_gossip_params *params)
         .subscriptions_per_rpc_max = 512,
         .peers_max = 1024,
         .pending_max = 4096,
+        .pending_bytes_max = 64u << 20,
         .seen_max = 1 << 17,
         .cache_bytes_max = 64u << 20,
         .flood_publish = true,
@@ -48,6 +49,7 @@ static tern_err gossip_init(struct tern_gossip *g, tern_time now)
     g->now = now;
     g->heartbeat_at = tern_time_add(now, g->params.heartbeat_initial_ns);
     tern_map_init(&g->topics, g->mem, key);
+    tern_map_init(&g->arriving, g->mem, key);
     tern_map_init(&g->cache, g->mem, key);
     tern_list_init(&g->free_messages);
     tern_list_init(&g->unverified);
@@ -60,6 +62,9 @@ static tern_err gossip_init(struct tern_gossip *g, tern_time now)
     g->peers = tern_mem_zalloc(g->mem, g->params.peers_max * sizeof *g->peers);
     if (g->targets == NULL || g->scratch == NULL || g->peers == NULL)
         return TERN_ERR_MEMORY;
+    /* All at once, so that later a queue can be full, but never without memory. */
+    TERN_TRY(tern_ring_reserve(&g->outs));
+    TERN_TRY(tern_ring_reserve(&g->dirty));
     return gossip_seen_init(&g->seen, g->mem, g->random, g->params.seen_max, g->params.seen_ttl_ns);
 }
 
@@ -69,6 +74,8 @@ tern_err tern_gossip_new(const struct tern_gossip_options *options, tern_time no
     const struct tern_gossip_params *p = &options->params;
     TERN_CHECK(p->d_lo <= p->d && p->d <= p->d_hi && p->d_hi <= GOSSIP_MESH_MAX);
     TERN_CHECK(p->peers_max >= 1 && p->history_gossip <= p->history_length);
+    TERN_CHECK(p->message_size_max >= GOSSIP_MESSAGE_SIZE_MIN + p->topic_size_max);
+    TERN_CHECK(options->policy == TERN_GOSSIP_STRICT_NO_SIGN || options->identity != NULL);
     struct tern_gossip *g = tern_mem_zalloc(options->mem, sizeof *g);
     if (g == NULL)
         return TERN_ERR_MEMORY;
@@ -93,7 +100,7 @@ static void gossip_drop_queued(struct tern_gossip *g)
 {
     struct gossip_queued queued;
     while (tern_ring_pop(&g->outs, &queued)) {
-        if (queued.kind == QUEUED_SEND)
+        if (queued.kind == QUEUED_SEND || queued.kind == QUEUED_ANNOUNCE)
             tern_chunk_unref(queued.chunk);
         else if (queued.kind == QUEUED_JOB)
             queued.batch->away = false;
@@ -106,7 +113,7 @@ static void gossip_free_message(struct tern_gossip *g, struct gossip_message *me
 {
     if (message->state != MESSAGE_FREE)
         tern_chunk_unref(message->chunk);
-    tern_mem_free(g->mem, message->sent_counts, message->sent_capacity);
+    tern_mem_free(g->mem, message->askers, message->askers_capacity * sizeof *message->askers);
     tern_mem_free(g->mem, message, sizeof *message);
 }
 
@@ -138,6 +145,7 @@ void tern_gossip_free(struct tern_gossip *g)
     tern_mem_free(g->mem, g->peers, g->peers == NULL ? 0 : g->params.peers_max * sizeof *g->peers);
     gossip_free_topics(g);
     tern_map_fini(&g->topics);
+    tern_map_fini(&g->arriving);
     tern_map_fini(&g->cache);
     if (g->seen.mem != NULL)
         gossip_seen_fini(&g->seen);
@@ -150,20 +158,40 @@ void tern_gossip_free(struct tern_gossip *g)
 
 /* --- outs --- */
 
+bool gossip_room(const struct tern_gossip *g, size_t count)
+{
+    return tern_ring_count(&g->outs) + count <= GOSSIP_OUTS_MAX;
+}
+
+void gossip_count(struct tern_gossip *g, enum tern_metric metric)
+{
+    if (g->metrics != NULL)
+        tern_metric_add(g->metrics, metric, 1);
+}
+
+static bool gossip_names_peer(enum gossip_queued_kind kind)
+{
+    return kind == QUEUED_SEND || kind == QUEUED_FAULT || kind == QUEUED_SUBSCRIBED ||
+           kind == QUEUED_UNSUBSCRIBED;
+}
+
 /* A full queue loses the out: what matters comes again by the heartbeat. What the out owned is
- * given back; a message that nobody will be told of goes. */
+ * given back. Whoever queues a message's outs made sure that there is room. */
 void gossip_queue(struct tern_gossip *g, const struct gossip_queued *out)
 {
-    if (tern_ring_push(&g->outs, out) == TERN_OK)
+    struct gossip_queued queued = *out;
+    if (gossip_names_peer(queued.kind))
+        queued.generation = g->peers[queued.peer].generation;
+    if (tern_ring_push(&g->outs, &queued) == TERN_OK) {
+        if (queued.topic != NULL)
+            queued.topic->outs_count++;
         return;
-    if (g->metrics != NULL)
-        tern_metric_add(g->metrics, TERN_METRIC_GOSSIP_OUTS_DROPPED, 1);
-    if (out->kind == QUEUED_SEND)
-        tern_chunk_unref(out->chunk);
-    else if (out->kind == QUEUED_JOB)
-        out->batch->away = false; /* it is sent with the next flush */
-    else if (out->kind == QUEUED_FORWARD || (out->kind == QUEUED_DELIVER && out->topic->validate))
-        gossip_message_release(g, out->message);
+    }
+    TERN_CHECK(queued.message == NULL);
+    gossip_count(g, TERN_METRIC_GOSSIP_OUTS_DROPPED);
+    tern_chunk_unref(queued.chunk);
+    if (queued.kind == QUEUED_JOB)
+        queued.batch->away = false; /* it is sent with the next flush */
 }
 
 void gossip_fault(struct tern_gossip *g, uint32_t peer, tern_fault fault)
@@ -183,10 +211,22 @@ static void gossip_out_send(struct tern_gossip *g, const struct gossip_queued *q
     g->held = queued->chunk; /* given back with the next call */
 }
 
+static bool gossip_out_announce(struct tern_gossip *g, const struct gossip_queued *queued,
+                                struct tern_gossip_out *out)
+{
+    gossip_out_send(g, queued, out);
+    out->peers_count = 0;
+    for (uint32_t i = 0; i < g->peers_count; i++)
+        if (g->peers[i].used)
+            g->targets[out->peers_count++] = i;
+    return out->peers_count > 0;
+}
+
 static bool gossip_out_forward(struct tern_gossip *g, const struct gossip_queued *queued,
                                struct tern_gossip_out *out)
 {
     struct gossip_message *message = queued->message;
+    TERN_CHECK(message->state == MESSAGE_ACCEPTED);
     out->kind = TERN_GOSSIP_SEND;
     out->priority = queued->priority;
     out->chunk = message->chunk;
@@ -195,22 +235,27 @@ static bool gossip_out_forward(struct tern_gossip *g, const struct gossip_queued
     g->held = tern_chunk_ref(message->chunk);
     message->state = MESSAGE_DONE;
     g->pending_count--;
+    g->pending_bytes -= message->view.raw.size;
     gossip_cache_put(g, message);
     return out->peers_count > 0;
 }
 
-static void gossip_out_deliver(const struct gossip_queued *queued, struct tern_gossip_out *out)
+static void gossip_out_deliver(const struct tern_gossip *g, const struct gossip_queued *queued,
+                               struct tern_gossip_out *out)
 {
     struct gossip_message *message = queued->message;
+    bool here = gossip_peer_current(g, message->source, message->source_generation);
     out->kind = TERN_GOSSIP_DELIVER;
     out->chunk = message->chunk;
-    out->peer = message->source;
-    out->message = (struct tern_gossip_delivery){.topic = gossip_topic_name(message->topic),
-                                                 .data = message->data,
-                                                 .from = message->from,
-                                                 .seqno = message->seqno};
-    out->handle =
-        message->topic->validate ? (uint64_t)message->generation << 32 | message->slot : 0;
+    out->peer = here ? message->source : UINT32_MAX;
+    out->message = (struct tern_gossip_delivery){.topic = message->view.topic,
+                                                 .data = message->view.data,
+                                                 .from = message->view.from,
+                                                 .seqno = message->view.seqno};
+    if (queued->kind != QUEUED_VALIDATE)
+        return;
+    out->handle = (uint64_t)message->generation << 32 | message->slot;
+    message->given = true;
 }
 
 /* Turns a queued out into one for the caller; false: it came to nothing. */
@@ -218,14 +263,23 @@ static bool gossip_out(struct tern_gossip *g, const struct gossip_queued *queued
                        struct tern_gossip_out *out)
 {
     *out = (struct tern_gossip_out){.peer = queued->peer, .fault = queued->fault};
+    g->held_topic = queued->topic;
+    if (gossip_names_peer(queued->kind) &&
+        !gossip_peer_current(g, queued->peer, queued->generation)) {
+        g->held = queued->chunk;
+        return false;
+    }
     switch (queued->kind) {
     case QUEUED_SEND:
         gossip_out_send(g, queued, out);
         return true;
+    case QUEUED_ANNOUNCE:
+        return gossip_out_announce(g, queued, out);
     case QUEUED_FORWARD:
         return gossip_out_forward(g, queued, out);
     case QUEUED_DELIVER:
-        gossip_out_deliver(queued, out);
+    case QUEUED_VALIDATE:
+        gossip_out_deliver(g, queued, out);
         return true;
     case QUEUED_JOB:
         out->kind = TERN_GOSSIP_JOB;
@@ -242,6 +296,19 @@ static bool gossip_out(struct tern_gossip *g, const struct gossip_queued *queued
         return true;
     }
     TERN_UNREACHABLE();
+}
+
+/* Gives back what the out given last held. */
+static void gossip_let_go(struct tern_gossip *g)
+{
+    struct gossip_topic *topic = g->held_topic;
+    tern_chunk_unref(g->held);
+    g->held = NULL;
+    g->held_topic = NULL;
+    if (topic == NULL)
+        return;
+    topic->outs_count--;
+    gossip_forget_topic(g, topic);
 }
 
 /* Frames what waits as control for one peer into an RPC. */
@@ -279,12 +346,13 @@ static bool gossip_flush_control(struct tern_gossip *g)
 bool tern_gossip_next(struct tern_gossip *g, struct tern_gossip_out *out)
 {
     struct gossip_queued queued;
-    tern_chunk_unref(g->held);
-    g->held = NULL;
+    gossip_let_go(g);
     for (;;) {
-        while (tern_ring_pop(&g->outs, &queued))
+        while (tern_ring_pop(&g->outs, &queued)) {
             if (gossip_out(g, &queued, out))
                 return true;
+            gossip_let_go(g);
+        }
         if (gossip_work(g))
             continue;
         gossip_verify_flush(g);
@@ -332,34 +400,40 @@ struct gossip_topic *gossip_find_topic(const struct tern_gossip *g, struct tern_
     return entry == NULL ? NULL : TERN_CONTAINER_OF(entry, struct gossip_topic, entry);
 }
 
-struct gossip_topic *gossip_get_topic(struct tern_gossip *g, struct tern_view name)
+tern_err gossip_get_topic(struct tern_gossip *g, struct tern_view name, enum gossip_whose whose,
+                          struct gossip_topic **out)
 {
-    struct gossip_topic *topic = gossip_find_topic(g, name);
-    if (topic != NULL || tern_map_count(&g->topics) >= g->params.topics_max ||
-        name.size > g->params.topic_size_max)
-        return topic;
-    topic = tern_mem_zalloc(g->mem, sizeof *topic + name.size);
+    size_t max = g->params.topics_max;
+    if (whose == GOSSIP_THEIRS)
+        max -= max / 4;
+    *out = gossip_find_topic(g, name);
+    if (*out != NULL)
+        return TERN_OK;
+    if (name.size > g->params.topic_size_max)
+        return TERN_ERR_TOO_LARGE;
+    if (tern_map_count(&g->topics) >= max)
+        return TERN_ERR_FULL;
+    struct gossip_topic *topic = tern_mem_zalloc(g->mem, sizeof *topic + name.size);
     if (topic == NULL)
-        return NULL;
+        return TERN_ERR_MEMORY;
     topic->name_size = name.size;
+    tern_list_init(&topic->cached);
     if (name.size > 0)
         memcpy(topic->name, name.data, name.size);
     if (tern_map_insert(&g->topics, &topic->entry, gossip_topic_name(topic)) != TERN_OK) {
         tern_mem_free(g->mem, topic, sizeof *topic + name.size);
-        return NULL;
+        return TERN_ERR_MEMORY;
     }
-    return topic;
+    *out = topic;
+    return TERN_OK;
 }
 
+/* Back-offs of a topic that we have not joined are of no use and are forgotten with it. */
 void gossip_forget_topic(struct tern_gossip *g, struct gossip_topic *topic)
 {
-    if (topic->joined || topic->subscribers_count > 0 || topic->messages_count > 0)
+    if (topic->joined || topic->unannounced || topic->subscribers_count > 0 ||
+        topic->messages_count > 0 || topic->outs_count > 0)
         return;
-    for (size_t i = 0; i < tern_ring_count(&g->outs); i++) {
-        const struct gossip_queued *queued = tern_ring_at(&g->outs, i);
-        if (queued->topic == topic)
-            return; /* an out still names it; the heartbeat comes by again */
-    }
     tern_map_remove(&g->topics, &topic->entry);
     tern_mem_free(g->mem, topic->members, topic->members_capacity * sizeof *topic->members);
     tern_mem_free(g->mem, topic, sizeof *topic + topic->name_size);
@@ -424,18 +498,11 @@ static struct tern_chunk *gossip_subscriptions(struct tern_gossip *g, bool subsc
     return chunk;
 }
 
-static void gossip_send(struct tern_gossip *g, uint32_t peer, struct tern_chunk *chunk)
-{
-    gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_SEND,
-                                            .peer = peer,
-                                            .chunk = chunk,
-                                            .priority = TERN_GOSSIP_PRIORITY_CONTROL});
-}
-
-tern_err tern_gossip_peer_up(struct tern_gossip *g, enum tern_gossip_kind kind, bool outbound,
-                             uint32_t *out)
+tern_err tern_gossip_peer_up(struct tern_gossip *g, tern_time now,
+                             const struct tern_gossip_peer_options *options, uint32_t *out)
 {
     size_t slot = 0;
+    g->now = now;
     while (slot < g->peers_count && g->peers[slot].used)
         slot++;
     if (slot == g->params.peers_max)
@@ -447,14 +514,34 @@ tern_err tern_gossip_peer_up(struct tern_gossip *g, enum tern_gossip_kind kind, 
         g->peers_count++;
     struct gossip_peer *peer = &g->peers[slot];
     uint32_t generation = peer->generation + 1;
-    *peer = (struct gossip_peer){
-        .used = true, .outbound = outbound, .kind = kind, .generation = generation};
+    *peer = (struct gossip_peer){.used = true,
+                                 .outbound = options->outbound,
+                                 .kind = options->kind,
+                                 .id = options->id,
+                                 .generation = generation};
     *out = (uint32_t)slot;
+    gossip_backoffs_restore(g, *out);
     if (hello->size > 1)
-        gossip_send(g, *out, hello);
+        gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_SEND,
+                                                .peer = *out,
+                                                .chunk = hello,
+                                                .priority = TERN_GOSSIP_PRIORITY_CONTROL});
     else
         tern_chunk_unref(hello);
     return TERN_OK;
+}
+
+static void gossip_peer_leave(struct tern_gossip *g, struct gossip_topic *topic, uint32_t slot)
+{
+    struct topic_member *member = gossip_member_find(topic, slot);
+    if (member == NULL)
+        return;
+    gossip_backoffs_keep(g, slot, topic, member->backoff_until);
+    if ((member->flags & TOPIC_SUBSCRIBER) != 0)
+        topic->subscribers_count--;
+    gossip_mesh_remove(topic, slot);
+    *member = (struct topic_member){0};
+    gossip_forget_topic(g, topic);
 }
 
 void tern_gossip_peer_down(struct tern_gossip *g, tern_time now, uint32_t slot)
@@ -464,16 +551,8 @@ void tern_gossip_peer_down(struct tern_gossip *g, tern_time now, uint32_t slot)
     g->now = now;
     for (struct tern_map_entry *entry = tern_map_first(&g->topics), *after; entry != NULL;
          entry = after) {
-        struct gossip_topic *topic = TERN_CONTAINER_OF(entry, struct gossip_topic, entry);
-        struct topic_member *member = gossip_member_find(topic, slot);
         after = tern_map_next(&g->topics, entry);
-        if (member == NULL)
-            continue;
-        if ((member->flags & TOPIC_SUBSCRIBER) != 0)
-            topic->subscribers_count--;
-        gossip_mesh_remove(topic, slot);
-        *member = (struct topic_member){0};
-        gossip_forget_topic(g, topic);
+        gossip_peer_leave(g, TERN_CONTAINER_OF(entry, struct gossip_topic, entry), slot);
     }
     tern_mem_free(g->mem, peer->control, peer->control_capacity);
     peer->control = NULL;
@@ -492,31 +571,28 @@ void tern_gossip_set_score(struct tern_gossip *g, uint32_t peer, int32_t score)
 
 /* --- subscribing and publishing --- */
 
-static void gossip_announce(struct tern_gossip *g, bool subscribe, const struct gossip_topic *topic)
+void gossip_announce(struct tern_gossip *g, struct gossip_topic *topic)
 {
-    struct tern_chunk *chunk = gossip_subscriptions(g, subscribe, topic);
-    if (chunk == NULL)
-        return; /* peers then take us for what we were; the next change tells them */
-    for (uint32_t i = 0; i < g->peers_count; i++)
-        if (g->peers[i].used)
-            gossip_send(g, i, tern_chunk_ref(chunk));
-    tern_chunk_unref(chunk);
+    struct tern_chunk *chunk =
+        gossip_room(g, 1) ? gossip_subscriptions(g, topic->joined, topic) : NULL;
+    topic->unannounced = chunk == NULL;
+    if (chunk != NULL)
+        gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_ANNOUNCE,
+                                                .chunk = chunk,
+                                                .priority = TERN_GOSSIP_PRIORITY_CONTROL});
 }
 
 tern_err tern_gossip_subscribe(struct tern_gossip *g, tern_time now, struct tern_view name,
                                unsigned flags)
 {
+    struct gossip_topic *topic;
     g->now = now;
-    if (name.size > g->params.topic_size_max)
-        return TERN_ERR_TOO_LARGE;
-    struct gossip_topic *topic = gossip_get_topic(g, name);
-    if (topic == NULL)
-        return tern_map_count(&g->topics) >= g->params.topics_max ? TERN_ERR_FULL : TERN_ERR_MEMORY;
+    TERN_TRY(gossip_get_topic(g, name, GOSSIP_OURS, &topic));
     if (topic->joined)
         return TERN_ERR_EXISTS;
     topic->joined = true;
     topic->validate = (flags & TERN_GOSSIP_SUBSCRIBE_VALIDATE) != 0;
-    gossip_announce(g, true, topic);
+    gossip_announce(g, topic);
     gossip_join(g, topic);
     return TERN_OK;
 }
@@ -528,7 +604,7 @@ void tern_gossip_unsubscribe(struct tern_gossip *g, tern_time now, struct tern_v
     if (topic == NULL || !topic->joined)
         return;
     topic->joined = false;
-    gossip_announce(g, false, topic);
+    gossip_announce(g, topic);
     gossip_leave(g, topic);
     gossip_forget_topic(g, topic);
 }
@@ -576,17 +652,21 @@ static tern_err gossip_encode_own(struct tern_gossip *g, struct tern_view topic,
 static tern_err gossip_publish_encoded(struct tern_gossip *g, struct gossip_topic *topic,
                                        struct tern_view raw)
 {
-    struct gossip_message *message = gossip_message_new(g, topic, raw);
+    struct tern_gossip_message_view view;
+    uint8_t id[GOSSIP_ID_SIZE_MAX];
+    tern_err err = tern_gossip_message_decode(raw, &view);
+    TERN_CHECK(err == TERN_OK);
+    uint64_t hash = gossip_message_hash(g, topic, gossip_message_id(g, &view, id));
+    if (gossip_seen_has(&g->seen, hash))
+        return TERN_ERR_EXISTS;
+    struct gossip_message *message = gossip_message_new(g, topic, &view);
     if (message == NULL)
         return TERN_ERR_FULL;
+    (void)gossip_seen_add(&g->seen, g->now, hash);
     message->source = UINT32_MAX;
-    if (!gossip_seen_add(&g->seen, g->now, message->hash)) {
-        gossip_message_release(g, message);
-        return TERN_ERR_EXISTS;
-    }
+    message->state = MESSAGE_ACCEPTED;
     gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_FORWARD,
                                             .message = message,
-                                            .topic = topic,
                                             .priority = TERN_GOSSIP_PRIORITY_OWN});
     return TERN_OK;
 }
@@ -594,24 +674,24 @@ static tern_err gossip_publish_encoded(struct tern_gossip *g, struct gossip_topi
 tern_err tern_gossip_publish(struct tern_gossip *g, tern_time now, tern_wall_time wall,
                              struct tern_view name, struct tern_view data)
 {
+    struct gossip_topic *topic;
     g->now = now;
     if (name.size > g->params.topic_size_max ||
-        data.size > g->params.message_size_max - name.size - 2 * TERN_SIGNATURE_SIZE_MAX)
+        data.size > g->params.message_size_max - name.size - GOSSIP_MESSAGE_SIZE_MIN)
         return TERN_ERR_TOO_LARGE;
-    if (tern_ring_count(&g->outs) + 1 >= GOSSIP_OUTS_MAX)
+    if (!gossip_room(g, 1))
         return TERN_ERR_FULL;
-    struct gossip_topic *topic = gossip_get_topic(g, name);
-    if (topic == NULL)
-        return TERN_ERR_FULL;
+    TERN_TRY(gossip_get_topic(g, name, GOSSIP_OURS, &topic));
     g->seqno = wall > g->seqno ? wall : g->seqno + 1;
-    size_t size = data.size + name.size + 3 * TERN_SIGNATURE_SIZE_MAX + 128;
+    size_t size = data.size + name.size + GOSSIP_MESSAGE_SIZE_MIN;
     uint8_t *buffer = tern_mem_alloc(g->mem, size);
-    if (buffer == NULL)
-        return TERN_ERR_MEMORY;
-    struct tern_writer w = tern_writer_of(buffer, size);
-    tern_err err = gossip_encode_own(g, name, data, &w);
-    if (err == TERN_OK)
-        err = gossip_publish_encoded(g, topic, tern_writer_view(&w));
+    tern_err err = TERN_ERR_MEMORY;
+    if (buffer != NULL) {
+        struct tern_writer w = tern_writer_of(buffer, size);
+        err = gossip_encode_own(g, name, data, &w);
+        if (err == TERN_OK)
+            err = gossip_publish_encoded(g, topic, tern_writer_view(&w));
+    }
     tern_mem_free(g->mem, buffer, size);
     if (err != TERN_OK)
         gossip_forget_topic(g, topic);

@@ -12,7 +12,8 @@
  * A forwarded message is framed once and shared by reference with every peer and the message cache.
  *
  * Bounds: topics, peers, subscriptions a peer and an RPC, messages that wait for verification or a
- * verdict, the message cache (bytes and count), the seen cache, IHAVE and IWANT a heartbeat.
+ * verdict (count and bytes), the message cache (bytes), the seen cache, IHAVE and IWANT a
+ * heartbeat. Topics of peers leave a quarter of the table to our own.
  * Back-off times told by peers are clamped (CVE-2026-33040, CVE-2026-34219).
  *
  * Scores come from outside: tern_gossip_set_score is the seam of peer scoring; thresholds act on
@@ -53,10 +54,11 @@ struct tern_gossip_params {
     uint32_t message_size_max;      /* bytes of an RPC */
     uint32_t topics_max, topics_per_peer_max, topic_size_max, subscriptions_per_rpc_max;
     uint32_t peers_max;
-    uint32_t pending_max;     /* messages waiting for verification or a verdict */
-    uint32_t seen_max;        /* message ids remembered */
-    uint64_t cache_bytes_max; /* of messages kept for IWANT */
-    bool flood_publish;       /* own messages go to every subscriber, not to the mesh alone */
+    uint32_t pending_max;       /* messages waiting for verification or a verdict */
+    uint64_t pending_bytes_max; /* of them */
+    uint32_t seen_max;          /* message ids remembered */
+    uint64_t cache_bytes_max;   /* of messages kept for IWANT, with what describes them */
+    bool flood_publish;         /* own messages go to every subscriber, not to the mesh alone */
     int32_t score_gossip_min, score_publish_min, score_graylist_min;
 };
 
@@ -114,7 +116,7 @@ struct tern_gossip_out {
     const uint32_t *peers;
     size_t peers_count;
     enum tern_gossip_priority priority;
-    uint32_t peer;
+    uint32_t peer; /* DELIVER: who sent it, or UINT32_MAX when that peer has gone */
     tern_fault fault;
     struct tern_gossip_delivery message;
     tern_gossip_handle handle;
@@ -134,8 +136,14 @@ void tern_gossip_free(struct tern_gossip *gossip);
 
 /* tern_gossip_peer_up adds a peer that RPCs can be sent to. TERN_ERR_FULL, TERN_ERR_MEMORY. The
  * first thing sent to it are our subscriptions. */
-TERN_NODISCARD tern_err tern_gossip_peer_up(struct tern_gossip *gossip, enum tern_gossip_kind kind,
-                                            bool outbound, uint32_t *peer);
+struct tern_gossip_peer_options {
+    enum tern_gossip_kind kind;
+    bool outbound; /* we dialled it */
+    struct tern_peer_id id;
+};
+TERN_NODISCARD tern_err tern_gossip_peer_up(struct tern_gossip *gossip, tern_time now,
+                                            const struct tern_gossip_peer_options *options,
+                                            uint32_t *peer);
 void tern_gossip_peer_down(struct tern_gossip *gossip, tern_time now, uint32_t peer);
 
 /* tern_gossip_rpc gives one whole RPC (without its length). It is worked through by next, bit by

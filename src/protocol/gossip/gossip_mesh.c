@@ -1,9 +1,7 @@
 /*
- * The mesh: whom we exchange full messages with, a topic at a time; and gossip about the rest.
- *
- * Each heartbeat: negative scores leave the mesh; too few members are filled up to D, too many cut
- * down to D, at least D_out of them dialled by us; some non-members are told by IHAVE what we have;
- * what was promised by IHAVE and did not come after IWANT counts against who promised.
+ * The mesh: whom we exchange full messages with, a topic at a time; and gossip about the rest. What
+ * peers ask of it (GRAFT, PRUNE, IHAVE, IWANT), and whom a message goes to. What it needs from time
+ * to time is gossip_heartbeat.c's.
  */
 #include "protocol/gossip/gossip_private.h"
 
@@ -36,16 +34,17 @@ static bool mesh_add(struct tern_gossip *g, struct gossip_topic *topic, uint32_t
     return true;
 }
 
-static void mesh_send_graft(struct tern_gossip *g, const struct gossip_topic *topic, uint32_t peer)
+static bool mesh_send_graft(struct tern_gossip *g, const struct gossip_topic *topic, uint32_t peer)
 {
     struct tern_view name = gossip_topic_name(topic);
     size_t size = tern_gossip_graft_size(name);
     uint8_t *room = gossip_control(g, peer, size);
     if (room == NULL)
-        return;
+        return false;
     struct tern_writer w = tern_writer_of(room, size);
     tern_gossip_write_graft(&w, name);
     TERN_CHECK(w.size == size && tern_writer_ok(&w));
+    return true;
 }
 
 static void mesh_send_prune(struct tern_gossip *g, const struct gossip_topic *topic, uint32_t peer,
@@ -74,8 +73,8 @@ static void mesh_set_backoff(struct tern_gossip *g, struct gossip_topic *topic, 
         member->backoff_until = until;
 }
 
-static void mesh_prune(struct tern_gossip *g, struct gossip_topic *topic, uint32_t peer,
-                       tern_time backoff)
+void gossip_prune(struct tern_gossip *g, struct gossip_topic *topic, uint32_t peer,
+                  tern_time backoff)
 {
     gossip_mesh_remove(topic, peer);
     mesh_set_backoff(g, topic, peer, backoff);
@@ -84,11 +83,9 @@ static void mesh_prune(struct tern_gossip *g, struct gossip_topic *topic, uint32
 
 /* --- choosing --- */
 
-enum choose { CHOOSE_ANY, CHOOSE_OUTBOUND };
-
 /* May the peer be grafted? One heartbeat of slack, so that clocks a little apart do not offend. */
 static bool mesh_eligible(const struct tern_gossip *g, const struct gossip_topic *topic,
-                          uint32_t peer, enum choose choose)
+                          uint32_t peer, enum gossip_choose choose)
 {
     const struct topic_member *member = &topic->members[peer];
     const struct gossip_peer *p = &g->peers[peer];
@@ -97,13 +94,13 @@ static bool mesh_eligible(const struct tern_gossip *g, const struct gossip_topic
         return false;
     if (p->kind == TERN_GOSSIP_FLOODSUB || p->score < 0)
         return false;
-    if (choose == CHOOSE_OUTBOUND && !p->outbound)
+    if (choose == GOSSIP_OUTBOUND && !p->outbound)
         return false;
     return member->backoff_until == 0 ||
            g->now >= tern_time_add(member->backoff_until, g->params.heartbeat_ns);
 }
 
-static void mesh_shuffle(struct tern_gossip *g, uint32_t *list, size_t count)
+void gossip_shuffle(struct tern_gossip *g, uint32_t *list, size_t count)
 {
     for (size_t i = count; i > 1; i--) {
         size_t k = (size_t)tern_random_below(g->random, i);
@@ -115,31 +112,25 @@ static void mesh_shuffle(struct tern_gossip *g, uint32_t *list, size_t count)
 
 /* Lists eligible peers in scratch, in random order. */
 static size_t mesh_candidates(struct tern_gossip *g, const struct gossip_topic *topic,
-                              enum choose choose)
+                              enum gossip_choose choose)
 {
     size_t count = 0;
     for (uint32_t i = 0; i < topic->members_capacity; i++)
         if (mesh_eligible(g, topic, i, choose))
             g->scratch[count++] = i;
-    mesh_shuffle(g, g->scratch, count);
+    gossip_shuffle(g, g->scratch, count);
     return count;
 }
 
-static void mesh_graft_some(struct tern_gossip *g, struct gossip_topic *topic, size_t wanted,
-                            enum choose choose)
+/* Whoever could not be told is no member: it would not know that it is in our mesh. */
+void gossip_graft_some(struct tern_gossip *g, struct gossip_topic *topic, size_t wanted,
+                       enum gossip_choose choose)
 {
     size_t count = mesh_candidates(g, topic, choose);
     for (size_t i = 0; i < count && i < wanted; i++)
-        if (mesh_add(g, topic, g->scratch[i], TOPIC_MESH))
-            mesh_send_graft(g, topic, g->scratch[i]);
-}
-
-static size_t mesh_outbound_count(const struct tern_gossip *g, const struct gossip_topic *topic)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < topic->mesh_count; i++)
-        count += g->peers[topic->mesh[i]].outbound;
-    return count;
+        if (mesh_add(g, topic, g->scratch[i], TOPIC_MESH) &&
+            !mesh_send_graft(g, topic, g->scratch[i]))
+            gossip_mesh_remove(topic, g->scratch[i]);
 }
 
 /* --- joining and leaving --- */
@@ -147,12 +138,14 @@ static size_t mesh_outbound_count(const struct tern_gossip *g, const struct goss
 /* A topic we published to before has a fanout: its members become the mesh. */
 static void mesh_promote_fanout(struct tern_gossip *g, struct gossip_topic *topic)
 {
-    for (size_t i = 0; i < topic->mesh_count; i++) {
-        struct topic_member *member = &topic->members[topic->mesh[i]];
+    for (size_t i = topic->mesh_count; i > 0; i--) {
+        uint32_t peer = topic->mesh[i - 1];
+        struct topic_member *member = &topic->members[peer];
         if ((member->flags & TOPIC_FANOUT) == 0)
             continue;
         member->flags = (uint8_t)((member->flags & ~TOPIC_FANOUT) | TOPIC_MESH);
-        mesh_send_graft(g, topic, topic->mesh[i]);
+        if (!mesh_send_graft(g, topic, peer))
+            gossip_mesh_remove(topic, peer);
     }
     topic->fanout_expires = 0;
 }
@@ -162,13 +155,14 @@ void gossip_join(struct tern_gossip *g, struct gossip_topic *topic)
     TERN_CHECK(topic->joined);
     mesh_promote_fanout(g, topic);
     if (topic->mesh_count < g->params.d)
-        mesh_graft_some(g, topic, g->params.d - topic->mesh_count, CHOOSE_ANY);
+        gossip_graft_some(g, topic, g->params.d - topic->mesh_count, GOSSIP_ANY);
 }
 
 void gossip_leave(struct tern_gossip *g, struct gossip_topic *topic)
 {
     while (topic->mesh_count > 0)
-        mesh_prune(g, topic, topic->mesh[topic->mesh_count - 1], g->params.unsubscribe_backoff_ns);
+        gossip_prune(g, topic, topic->mesh[topic->mesh_count - 1],
+                     g->params.unsubscribe_backoff_ns);
 }
 
 /* --- GRAFT and PRUNE of others --- */
@@ -192,7 +186,7 @@ void gossip_on_graft(struct tern_gossip *g, uint32_t peer, struct tern_view entr
     struct tern_view name;
     bool refuse;
     if (tern_gossip_topic_decode(entry, &name) != TERN_OK) {
-        gossip_fault(g, peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
+        gossip_malformed(g, peer);
         return;
     }
     struct gossip_topic *topic = gossip_find_topic(g, name);
@@ -205,14 +199,14 @@ void gossip_on_graft(struct tern_gossip *g, uint32_t peer, struct tern_view entr
     if (fault != TERN_FAULT_NONE)
         gossip_fault(g, peer, fault);
     if (refuse || !mesh_add(g, topic, peer, TOPIC_MESH))
-        mesh_prune(g, topic, peer, g->params.prune_backoff_ns);
+        gossip_prune(g, topic, peer, g->params.prune_backoff_ns);
 }
 
 void gossip_on_prune(struct tern_gossip *g, uint32_t peer, struct tern_view entry)
 {
     struct tern_gossip_prune prune;
     if (tern_gossip_prune_decode(entry, &prune) != TERN_OK) {
-        gossip_fault(g, peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
+        gossip_malformed(g, peer);
         return;
     }
     struct gossip_topic *topic = gossip_find_topic(g, prune.topic);
@@ -255,7 +249,7 @@ void gossip_fulfil(struct tern_gossip *g, uint64_t hash)
     }
 }
 
-static void promises_expire(struct tern_gossip *g)
+void gossip_promises_expire(struct tern_gossip *g)
 {
     while (g->promises_count > 0) {
         struct gossip_promise *promise = &g->promises[g->promises_head];
@@ -283,13 +277,40 @@ static bool ihave_want(struct tern_gossip *g, uint32_t peer, struct tern_view id
     return true;
 }
 
+/* Is the message of this id on its way to the application already? */
+static bool ihave_arriving(const struct tern_gossip *g, const struct gossip_topic *topic,
+                           struct tern_view id)
+{
+    struct tern_map_entry *entry = tern_map_find(&g->arriving, id);
+    return entry != NULL && TERN_CONTAINER_OF(entry, struct gossip_message, entry)->topic == topic;
+}
+
+/* Asks for one id, if it is news. False: the peer had its share. Of the ids asked for, one that
+ * it cannot foresee is its promise. */
+static bool ihave_id(struct tern_gossip *g, uint32_t slot, const struct gossip_topic *topic,
+                     struct tern_view id, struct gossip_promise *promise)
+{
+    struct gossip_peer *peer = &g->peers[slot];
+    uint64_t hash = gossip_message_hash(g, topic, id);
+    if (id.size == 0 || id.size > GOSSIP_ID_SIZE_MAX || gossip_seen_has(&g->seen, hash) ||
+        ihave_arriving(g, topic, id))
+        return true;
+    if (peer->ihave_asked >= g->params.ihave_length_max || !ihave_want(g, slot, id))
+        return false;
+    peer->ihave_asked++;
+    if (tern_random_below(g->random, ++promise->generation) == 0)
+        promise->hash = hash;
+    return true;
+}
+
 void gossip_on_ihave(struct tern_gossip *g, uint32_t slot, struct tern_view entry)
 {
     struct gossip_peer *peer = &g->peers[slot];
     struct tern_pb_iter it = tern_pb_iter_of(entry);
     struct tern_pb_field field;
-    bool known = false;
-    uint64_t promised = 0;
+    const struct gossip_topic *topic = NULL;
+    struct gossip_promise promise = {0}; /* generation counts the ids asked for, until it is made */
+    bool more = true;
     if (peer->score < g->params.score_gossip_min)
         return;
     if (++peer->ihave_messages > g->params.ihave_messages_max) {
@@ -297,53 +318,50 @@ void gossip_on_ihave(struct tern_gossip *g, uint32_t slot, struct tern_view entr
             gossip_fault(g, slot, TERN_FAULT_GOSSIP_IHAVE_FLOOD);
         return;
     }
-    while (tern_pb_next(&it, &field)) {
-        if (field.tag == TERN_PB_TAG(1, TERN_PB_BYTES)) {
-            const struct gossip_topic *topic = gossip_find_topic(g, field.bytes);
-            known = topic != NULL && topic->joined;
-        }
-        if (field.tag != TERN_PB_TAG(2, TERN_PB_BYTES) || !known ||
-            field.bytes.size > GOSSIP_ID_SIZE_MAX)
-            continue;
-        uint64_t hash = gossip_seen_hash(&g->seen, field.bytes);
-        if (gossip_seen_has(&g->seen, hash))
-            continue;
-        if (peer->ihave_asked >= g->params.ihave_length_max)
-            break;
-        if (!ihave_want(g, slot, field.bytes))
-            break;
-        peer->ihave_asked++;
-        promised = hash;
+    while (more && tern_pb_next(&it, &field)) {
+        if (field.tag == TERN_PB_TAG(1, TERN_PB_BYTES))
+            topic = gossip_find_topic(g, field.bytes);
+        else if (field.tag == TERN_PB_TAG(2, TERN_PB_BYTES) && topic != NULL && topic->joined)
+            more = ihave_id(g, slot, topic, field.bytes, &promise);
     }
-    if (promised != 0)
-        ihave_promise(g, slot, promised);
+    if (promise.hash != 0)
+        ihave_promise(g, slot, promise.hash);
+    if (more && tern_pb_end(&it) != TERN_OK)
+        gossip_malformed(g, slot);
+}
+
+/* Sends one message that was asked for; false: enough for now. */
+static bool iwant_id(struct tern_gossip *g, uint32_t peer, struct tern_view id)
+{
+    struct gossip_message *message = gossip_cache_find(g, id);
+    if (message == NULL)
+        return true;
+    if (!gossip_room(g, 2))
+        return false; /* it asks again if it still wants the rest */
+    tern_err err = gossip_cache_may_send(g, message, peer);
+    if (err == TERN_ERR_RATE)
+        gossip_fault(g, peer, TERN_FAULT_GOSSIP_IWANT_FLOOD);
+    if (err != TERN_OK)
+        return false;
+    gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_SEND,
+                                            .peer = peer,
+                                            .chunk = tern_chunk_ref(message->chunk),
+                                            .priority = TERN_GOSSIP_PRIORITY_FORWARD});
+    return true;
 }
 
 void gossip_on_iwant(struct tern_gossip *g, uint32_t peer, struct tern_view entry)
 {
     struct tern_pb_iter it = tern_pb_iter_of(entry);
     struct tern_pb_field field;
+    bool more = true;
     if (g->peers[peer].score < g->params.score_gossip_min)
         return;
-    while (tern_pb_next(&it, &field)) {
-        if (field.tag != TERN_PB_TAG(1, TERN_PB_BYTES))
-            continue;
-        struct gossip_message *message = gossip_cache_find(g, field.bytes);
-        if (message == NULL)
-            continue;
-        if (!gossip_cache_may_send(g, message, peer)) {
-            gossip_fault(g, peer, TERN_FAULT_GOSSIP_IWANT_FLOOD);
-            break;
-        }
-        if (tern_ring_count(&g->outs) + 1 >= GOSSIP_OUTS_MAX)
-            break; /* it asks again if it still wants the rest */
-        gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_SEND,
-                                                .peer = peer,
-                                                .chunk = tern_chunk_ref(message->chunk),
-                                                .priority = TERN_GOSSIP_PRIORITY_FORWARD});
-    }
-    if (tern_pb_end(&it) != TERN_OK)
-        gossip_fault(g, peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
+    while (more && tern_pb_next(&it, &field))
+        if (field.tag == TERN_PB_TAG(1, TERN_PB_BYTES))
+            more = iwant_id(g, peer, field.bytes);
+    if (more && tern_pb_end(&it) != TERN_OK)
+        gossip_malformed(g, peer);
 }
 
 /* --- whom a message goes to --- */
@@ -354,16 +372,16 @@ static bool target_flood(const struct tern_gossip *g, const struct gossip_messag
     const struct gossip_peer *p = &g->peers[peer];
     if ((message->topic->members[peer].flags & TOPIC_SUBSCRIBER) == 0)
         return false;
-    if (p->kind == TERN_GOSSIP_FLOODSUB)
-        return true;
-    return message->source == UINT32_MAX && g->params.flood_publish &&
-           p->score >= g->params.score_publish_min;
+    if (p->score < g->params.score_publish_min)
+        return false;
+    return p->kind == TERN_GOSSIP_FLOODSUB ||
+           (message->source == UINT32_MAX && g->params.flood_publish);
 }
 
 /* Publishing where we have not joined: a fanout of D stands for the mesh for a while. */
 static void targets_fanout(struct tern_gossip *g, struct gossip_topic *topic)
 {
-    size_t count = topic->mesh_count < g->params.d ? mesh_candidates(g, topic, CHOOSE_ANY) : 0;
+    size_t count = topic->mesh_count < g->params.d ? mesh_candidates(g, topic, GOSSIP_ANY) : 0;
     for (size_t i = 0; i < count && topic->mesh_count < g->params.d; i++)
         (void)mesh_add(g, topic, g->scratch[i], TOPIC_FANOUT);
     topic->fanout_expires = tern_time_add(g->now, g->params.fanout_ttl_ns);
@@ -381,136 +399,11 @@ size_t gossip_targets(struct tern_gossip *g, const struct gossip_message *messag
             continue;
         if (i == message->source && g->peers[i].generation == message->source_generation)
             continue;
+        if (message->view.has_from &&
+            tern_view_equal(message->view.from, tern_peer_id_view(&g->peers[i].id)))
+            continue;
         TERN_CHECK(g->peers[i].used);
         g->targets[count++] = i;
     }
     return count;
-}
-
-/* --- the heartbeat --- */
-
-static void heartbeat_drop_negative(struct tern_gossip *g, struct gossip_topic *topic)
-{
-    for (size_t i = topic->mesh_count; i > 0; i--)
-        if (g->peers[topic->mesh[i - 1]].score < 0)
-            mesh_prune(g, topic, topic->mesh[i - 1], g->params.prune_backoff_ns);
-}
-
-/* Cuts a mesh that is too large to D, sparing D_out of those we dialled. */
-static void heartbeat_cut(struct tern_gossip *g, struct gossip_topic *topic)
-{
-    size_t outbound = mesh_outbound_count(g, topic);
-    mesh_shuffle(g, topic->mesh, topic->mesh_count);
-    for (size_t i = topic->mesh_count; i > 0 && topic->mesh_count > g->params.d; i--) {
-        uint32_t peer = topic->mesh[i - 1];
-        if (g->peers[peer].outbound) {
-            if (outbound <= g->params.d_out)
-                continue;
-            outbound--;
-        }
-        mesh_prune(g, topic, peer, g->params.prune_backoff_ns);
-    }
-}
-
-static void heartbeat_mesh(struct tern_gossip *g, struct gossip_topic *topic)
-{
-    heartbeat_drop_negative(g, topic);
-    if (topic->mesh_count < g->params.d_lo)
-        mesh_graft_some(g, topic, g->params.d - topic->mesh_count, CHOOSE_ANY);
-    if (topic->mesh_count > g->params.d_hi)
-        heartbeat_cut(g, topic);
-    size_t outbound = mesh_outbound_count(g, topic);
-    if (topic->mesh_count >= g->params.d_lo && outbound < g->params.d_out)
-        mesh_graft_some(g, topic, g->params.d_out - outbound, CHOOSE_OUTBOUND);
-}
-
-static void heartbeat_fanout(struct tern_gossip *g, struct gossip_topic *topic)
-{
-    if (topic->mesh_count > 0 && g->now >= topic->fanout_expires)
-        while (topic->mesh_count > 0)
-            gossip_mesh_remove(topic, topic->mesh[topic->mesh_count - 1]);
-}
-
-/* The bytes of all ids that a peer is told of; 0: none. */
-static size_t heartbeat_ids_size(const struct tern_gossip *g, const struct gossip_topic *topic)
-{
-    size_t size = 0;
-    size_t count = 0;
-    TERN_LIST_FOREACH (node, &g->cache_order) {
-        const struct gossip_message *m = TERN_LIST_ENTRY(node, struct gossip_message, link);
-        if (m->topic == topic && m->age < g->params.history_gossip &&
-            count++ < g->params.ihave_length_max)
-            size += tern_pb_bytes_size(2, m->id_size);
-    }
-    return size;
-}
-
-static void heartbeat_ihave(struct tern_gossip *g, const struct gossip_topic *topic, uint32_t peer,
-                            size_t ids_size)
-{
-    struct tern_view name = gossip_topic_name(topic);
-    size_t inner = tern_pb_bytes_size(1, name.size) + ids_size;
-    size_t size = tern_pb_bytes_size(TERN_GOSSIP_CONTROL_IHAVE, inner);
-    uint8_t *room = gossip_control(g, peer, size);
-    if (room == NULL)
-        return;
-    struct tern_writer w = tern_writer_of(room, size);
-    tern_pb_write_header(&w, TERN_GOSSIP_CONTROL_IHAVE, inner);
-    tern_pb_write_bytes(&w, 1, name);
-    size_t count = 0;
-    TERN_LIST_FOREACH (node, &g->cache_order) {
-        const struct gossip_message *m = TERN_LIST_ENTRY(node, struct gossip_message, link);
-        if (m->topic == topic && m->age < g->params.history_gossip &&
-            count++ < g->params.ihave_length_max)
-            tern_pb_write_bytes(&w, 2, tern_view_of(m->id, m->id_size));
-    }
-    TERN_CHECK(w.size == size && tern_writer_ok(&w));
-}
-
-static bool heartbeat_may_gossip(const struct tern_gossip *g, const struct gossip_topic *topic,
-                                 uint32_t peer)
-{
-    const struct topic_member *member = &topic->members[peer];
-    return (member->flags & TOPIC_SUBSCRIBER) != 0 &&
-           (member->flags & (TOPIC_MESH | TOPIC_FANOUT)) == 0 &&
-           g->peers[peer].kind != TERN_GOSSIP_FLOODSUB &&
-           g->peers[peer].score >= g->params.score_gossip_min;
-}
-
-/* Tells D_lazy non-members, or a share of them if that is more, what came lately. */
-static void heartbeat_gossip(struct tern_gossip *g, const struct gossip_topic *topic)
-{
-    size_t ids_size = heartbeat_ids_size(g, topic);
-    size_t count = 0;
-    if (ids_size == 0)
-        return;
-    for (uint32_t i = 0; i < topic->members_capacity; i++)
-        if (heartbeat_may_gossip(g, topic, i))
-            g->scratch[count++] = i;
-    mesh_shuffle(g, g->scratch, count);
-    size_t wanted = tern_max_size(g->params.d_lazy, count * g->params.gossip_factor_percent / 100);
-    for (size_t i = 0; i < count && i < wanted; i++)
-        heartbeat_ihave(g, topic, g->scratch[i], ids_size);
-}
-
-void gossip_heartbeat(struct tern_gossip *g)
-{
-    for (size_t i = 0; i < g->peers_count; i++) {
-        g->peers[i].ihave_messages = 0;
-        g->peers[i].ihave_asked = 0;
-    }
-    promises_expire(g);
-    gossip_seen_expire(&g->seen, g->now);
-    struct tern_map_entry *after;
-    for (struct tern_map_entry *entry = tern_map_first(&g->topics); entry != NULL; entry = after) {
-        struct gossip_topic *topic = TERN_CONTAINER_OF(entry, struct gossip_topic, entry);
-        after = tern_map_next(&g->topics, entry);
-        if (topic->joined)
-            heartbeat_mesh(g, topic);
-        else
-            heartbeat_fanout(g, topic);
-        heartbeat_gossip(g, topic);
-        gossip_forget_topic(g, topic);
-    }
-    gossip_cache_shift(g);
 }

@@ -1,11 +1,19 @@
 /*
  * A message from its arrival to its forwarding.
  *
- *   FREE ─ arrived ─► VERIFYING ─ signature good ─► DELIVERED ─ accept ─► DONE (in the cache) ─►
- * FREE └─ bad: fault, FREE            └─ ignore, reject: FREE
+ *   FREE ─ arrived ─► VERIFYING ─ signature good ─► DELIVERED ─ accept ─► ACCEPTED ─ forwarded ─►
+ *                         │                             │                 DONE (cached) ─► FREE
+ *                         └─ bad, or seen: FREE         └─ ignore, reject, topic left: FREE
+ *
+ * An id counts as seen once its signature was found good, not before: else whoever is quicker could
+ * send a forgery under the id of a message and have the message itself taken for a duplicate. While
+ * a message is under verification, copies that are equal byte by byte are duplicates; a copy that
+ * differs is verified for itself.
  */
 #include "crypto/sha256.h"
 #include "protocol/gossip/gossip_private.h"
+
+enum { MESSAGE_VERIFY_EXTRA = 4096 }; /* what a batch needs beside the largest message */
 
 /* --- slots --- */
 
@@ -28,29 +36,32 @@ static struct gossip_message *message_slot(struct tern_gossip *g)
         return NULL;
     message->slot = (uint32_t)g->messages_count;
     tern_list_init(&message->link);
+    tern_list_init(&message->topic_link);
     g->messages[g->messages_count++] = message;
     return message;
 }
 
-/* Writes the message's id: the SHA-256 of its data, or author and sequence number. */
-static uint8_t message_id(const struct tern_gossip *g, const struct tern_gossip_message_view *view,
-                          uint8_t id[GOSSIP_ID_SIZE_MAX])
+struct tern_view gossip_message_id(const struct tern_gossip *g,
+                                   const struct tern_gossip_message_view *view,
+                                   uint8_t id[GOSSIP_ID_SIZE_MAX])
 {
     if (g->policy == TERN_GOSSIP_STRICT_NO_SIGN) {
         tern_sha256(view->data, id);
-        return TERN_SHA256_SIZE;
+        return tern_view_of(id, TERN_SHA256_SIZE);
     }
     TERN_CHECK(view->from.size <= TERN_PEER_ID_SIZE_MAX && view->seqno.size == GOSSIP_SEQNO_SIZE);
     memcpy(id, view->from.data, view->from.size);
     memcpy(id + view->from.size, view->seqno.data, view->seqno.size);
-    return (uint8_t)(view->from.size + view->seqno.size);
+    return tern_view_of(id, view->from.size + view->seqno.size);
 }
 
-static bool message_seen(const struct tern_gossip *g, const struct tern_gossip_message_view *view)
+/* Both hashes are keyed, so nobody can choose two that meet. With the topic inside, the same data
+ * sent on another topic does not hide a message. */
+uint64_t gossip_message_hash(const struct tern_gossip *g, const struct gossip_topic *topic,
+                             struct tern_view id)
 {
-    uint8_t id[GOSSIP_ID_SIZE_MAX];
-    uint8_t size = message_id(g, view, id);
-    return gossip_seen_has(&g->seen, gossip_seen_hash(&g->seen, tern_view_of(id, size)));
+    uint64_t hash = gossip_seen_hash(&g->seen, id) ^ topic->entry.hash;
+    return hash == 0 ? 1 : hash;
 }
 
 /* Frames a Message as a whole RPC of one publish field. */
@@ -70,53 +81,78 @@ static struct tern_chunk *message_frame(struct tern_gossip *g, struct tern_view 
     return chunk;
 }
 
-struct gossip_message *gossip_message_new(struct tern_gossip *g, struct gossip_topic *topic,
-                                          struct tern_view raw)
+/* A view of the same bytes in a copy of what it points into. */
+static struct tern_view message_moved(struct tern_view part, struct tern_view from,
+                                      const uint8_t *to)
 {
-    struct tern_gossip_message_view view;
+    return part.data == NULL ? part : tern_view_of(to + (part.data - from.data), part.size);
+}
+
+static void message_move(struct tern_gossip_message_view *view, const uint8_t *to)
+{
+    struct tern_view raw = view->raw;
+    struct tern_view *parts[] = {&view->from,      &view->data, &view->seqno,      &view->topic,
+                                 &view->signature, &view->key,  &view->signed_part};
+    for (size_t i = 0; i < TERN_COUNT_OF(parts); i++)
+        *parts[i] = message_moved(*parts[i], raw, to);
+    view->raw = tern_view_of(to, raw.size);
+}
+
+struct gossip_message *gossip_message_new(struct tern_gossip *g, struct gossip_topic *topic,
+                                          const struct tern_gossip_message_view *view)
+{
     size_t offset;
-    if (g->pending_count >= g->params.pending_max)
+    if (g->pending_count >= g->params.pending_max ||
+        g->pending_bytes + view->raw.size > g->params.pending_bytes_max)
         return NULL;
     struct gossip_message *message = message_slot(g);
     if (message == NULL)
         return NULL;
-    message->chunk = message_frame(g, raw, &offset);
+    message->chunk = message_frame(g, view->raw, &offset);
     if (message->chunk == NULL) {
         tern_list_push_front(&g->free_messages, &message->link);
         return NULL;
     }
-    /* The views are taken again, now inside the chunk that stays. */
-    tern_err err =
-        tern_gossip_message_decode(tern_view_of(message->chunk->data + offset, raw.size), &view);
-    TERN_CHECK(err == TERN_OK);
-    message->raw = view.raw;
-    message->usual_order = view.signed_part.size > 0;
-    message->data = view.data;
-    message->from = view.from;
-    message->seqno = view.seqno;
+    message->view = *view;
+    message_move(&message->view, message->chunk->data + offset);
     message->topic = topic;
     message->state = MESSAGE_VERIFYING;
+    message->given = false;
     message->generation++;
     topic->messages_count++;
     g->pending_count++;
-    message->id_size = message_id(g, &view, message->id);
-    message->hash = gossip_seen_hash(&g->seen, tern_view_of(message->id, message->id_size));
+    g->pending_bytes += view->raw.size;
+    message->id_size = (uint8_t)gossip_message_id(g, &message->view, message->id).size;
+    message->hash = gossip_message_hash(g, topic, tern_view_of(message->id, message->id_size));
     return message;
+}
+
+/* Not among those that arrive any more. */
+static void message_settled(struct tern_gossip *g, struct gossip_message *message)
+{
+    if (!message->arriving)
+        return;
+    tern_map_remove(&g->arriving, &message->entry);
+    message->arriving = false;
 }
 
 void gossip_message_release(struct tern_gossip *g, struct gossip_message *message)
 {
     struct gossip_topic *topic = message->topic;
     TERN_CHECK(message->state != MESSAGE_FREE && !message->cached);
-    if (message->state != MESSAGE_DONE)
+    message_settled(g, message);
+    if (message->state != MESSAGE_DONE) {
         g->pending_count--;
+        g->pending_bytes -= message->view.raw.size;
+    }
     message->state = MESSAGE_FREE;
     message->topic = NULL;
     tern_chunk_unref(message->chunk);
     message->chunk = NULL;
-    tern_mem_free(g->mem, message->sent_counts, message->sent_capacity);
-    message->sent_counts = NULL;
-    message->sent_capacity = 0;
+    tern_mem_free(g->mem, message->askers, message->askers_capacity * sizeof *message->askers);
+    message->askers = NULL;
+    message->askers_count = 0;
+    message->askers_capacity = 0;
     tern_list_remove(&message->link);
     tern_list_push_front(&g->free_messages, &message->link);
     topic->messages_count--;
@@ -130,8 +166,6 @@ static tern_fault message_policy_fault(const struct tern_gossip *g,
                                        const struct tern_gossip_message_view *view)
 {
     struct tern_peer_id author;
-    if (!view->has_topic)
-        return TERN_FAULT_GOSSIP_MESSAGE_MALFORMED;
     if (g->policy == TERN_GOSSIP_STRICT_NO_SIGN)
         return view->has_from || view->has_seqno || view->has_signature || view->has_key
                    ? TERN_FAULT_GOSSIP_SIGNED_UNWANTED
@@ -144,23 +178,28 @@ static tern_fault message_policy_fault(const struct tern_gossip *g,
     return TERN_FAULT_NONE;
 }
 
-/* The encoded key a message is signed with: inside the author's id, or beside it and matching. */
-static tern_fault message_key(const struct tern_gossip_message_view *view,
-                              struct tern_peer_id *author, struct tern_view *key)
+/* The encoded key a message is signed with: inside the author's id, or beside it and matching. The
+ * view is into the message. */
+static tern_fault message_key(const struct tern_gossip_message_view *view, struct tern_view *key)
 {
     uint8_t digest[TERN_SHA256_SIZE];
+    struct tern_peer_id author;
     struct tern_peer_id derived;
-    if (tern_peer_id_decode(view->from, author) != TERN_OK)
+    struct tern_view inlined;
+    if (tern_peer_id_decode(view->from, &author) != TERN_OK)
         return TERN_FAULT_GOSSIP_MESSAGE_MALFORMED;
-    if (tern_peer_id_key(author, key)) {
+    if (tern_peer_id_key(&author, &inlined)) {
+        /* The id's bytes are those of the message, from the first to the last. */
+        TERN_CHECK(author.size == view->from.size);
+        *key = tern_view_of(view->from.data + (inlined.data - author.bytes), inlined.size);
         if (view->has_key && view->key.size > 0 && !tern_view_equal(view->key, *key))
             return TERN_FAULT_GOSSIP_KEY_MISMATCH;
         return TERN_FAULT_NONE;
     }
+    *key = view->key;
     tern_sha256(view->key, digest);
     tern_peer_id_of_sha256(digest, &derived);
-    *key = view->key;
-    return tern_peer_id_equal(author, &derived) ? TERN_FAULT_NONE : TERN_FAULT_GOSSIP_KEY_MISMATCH;
+    return tern_peer_id_equal(&author, &derived) ? TERN_FAULT_NONE : TERN_FAULT_GOSSIP_KEY_MISMATCH;
 }
 
 /* --- verification in batches --- */
@@ -173,7 +212,8 @@ static struct gossip_batch *verify_open_batch(struct tern_gossip *g)
     if (g->batches_made == GOSSIP_BATCHES)
         return NULL;
     struct gossip_batch *batch = &g->batches[g->batches_made];
-    size_t bytes = tern_max_size(GOSSIP_BATCH_BYTES, 2 * (size_t)g->params.message_size_max);
+    size_t bytes = tern_max_size(GOSSIP_BATCH_BYTES,
+                                 (size_t)g->params.message_size_max + MESSAGE_VERIFY_EXTRA);
     if (tern_verify_job_init(&batch->verify, g->mem, GOSSIP_BATCH_ITEMS, bytes) != TERN_OK)
         return NULL;
     batch->count = 0;
@@ -205,24 +245,17 @@ static tern_err verify_add_to(struct gossip_batch *batch, struct gossip_message 
 static void verify_item(const struct gossip_message *message, struct tern_writer *scratch,
                         struct tern_verify_item *item)
 {
-    struct tern_gossip_message_view view;
-    struct tern_peer_id author;
-    tern_err err = tern_gossip_message_decode(message->raw, &view);
-    TERN_CHECK(err == TERN_OK);
-    tern_fault fault = message_key(&view, &author, &item->public_key);
+    tern_fault fault = message_key(&message->view, &item->public_key);
     TERN_CHECK(fault == TERN_FAULT_NONE);
-    /* message_key may view the key inside the copied id; the same bytes stand in the message. */
-    if (!view.has_key || view.key.size == 0)
-        item->public_key = tern_view_of(view.from.data + (item->public_key.data - author.bytes),
-                                        item->public_key.size);
-    item->signature = view.signature;
+    item->signature = message->view.signature;
     item->parts[0] = tern_view_str("libp2p-pubsub:");
-    item->parts[1] = view.signed_part;
+    item->parts[1] = message->view.signed_part;
     item->parts_count = 2;
-    if (view.signed_part.size == 0) {
-        tern_gossip_message_signed(&view, scratch);
-        item->parts[1] = tern_writer_view(scratch);
-    }
+    if (message->view.signed_part.size > 0)
+        return;
+    tern_gossip_message_signed(&message->view, scratch);
+    TERN_CHECK(tern_writer_ok(scratch));
+    item->parts[1] = tern_writer_view(scratch);
 }
 
 static tern_err verify_add(struct tern_gossip *g, struct gossip_message *message)
@@ -231,10 +264,10 @@ static tern_err verify_add(struct tern_gossip *g, struct gossip_message *message
     struct gossip_batch *batch = verify_open_batch(g);
     if (batch == NULL)
         return TERN_ERR_FULL;
-    size_t size = message->raw.size + 64;
+    size_t size = message->view.raw.size + 64;
     uint8_t *bytes = NULL;
     struct tern_writer scratch = {0};
-    if (!message->usual_order) {
+    if (message->view.signed_part.size == 0) {
         bytes = tern_mem_alloc(g->mem, size);
         if (bytes == NULL)
             return TERN_ERR_MEMORY;
@@ -271,25 +304,55 @@ void gossip_verify_flush(struct tern_gossip *g)
             verify_send(g, &g->batches[i]);
 }
 
+/* --- to the application --- */
+
+void gossip_message_accept(struct tern_gossip *g, struct gossip_message *message)
+{
+    TERN_CHECK(message->state == MESSAGE_DELIVERED);
+    if (!message->topic->joined || !gossip_room(g, 1)) { /* the topic was left meanwhile */
+        gossip_message_release(g, message);
+        return;
+    }
+    message->state = MESSAGE_ACCEPTED;
+    gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_FORWARD,
+                                            .message = message,
+                                            .priority = TERN_GOSSIP_PRIORITY_FORWARD});
+}
+
+/* There is room for both outs of a message, or for none. */
 static void message_deliver(struct tern_gossip *g, struct gossip_message *message)
 {
+    if (!message->topic->joined || !gossip_room(g, 2)) {
+        if (message->topic->joined)
+            gossip_count(g, TERN_METRIC_GOSSIP_OUTS_DROPPED);
+        gossip_message_release(g, message);
+        return;
+    }
+    bool validate = message->topic->validate;
     message->state = MESSAGE_DELIVERED;
-    gossip_queue(g, &(struct gossip_queued){
-                        .kind = QUEUED_DELIVER, .message = message, .topic = message->topic});
-    if (!message->topic->validate)
+    message->given = false;
+    gossip_queue(g, &(struct gossip_queued){.kind = validate ? QUEUED_VALIDATE : QUEUED_DELIVER,
+                                            .message = message});
+    if (!validate)
         gossip_message_accept(g, message);
 }
 
 static void message_verified(struct tern_gossip *g, struct gossip_message *message,
                              tern_err verdict)
 {
-    if (verdict == TERN_OK) {
-        message_deliver(g, message);
+    message_settled(g, message);
+    if (verdict != TERN_OK) {
+        if (gossip_peer_current(g, message->source, message->source_generation))
+            gossip_fault(g, message->source, TERN_FAULT_GOSSIP_BAD_SIGNATURE);
+        gossip_message_release(g, message);
         return;
     }
-    if (gossip_peer_current(g, message->source, message->source_generation))
-        gossip_fault(g, message->source, TERN_FAULT_GOSSIP_BAD_SIGNATURE);
-    gossip_message_release(g, message);
+    if (!gossip_seen_add(&g->seen, g->now, message->hash)) {
+        gossip_count(g, TERN_METRIC_GOSSIP_DUPLICATES);
+        gossip_message_release(g, message);
+        return;
+    }
+    message_deliver(g, message);
 }
 
 void tern_gossip_job_done(struct tern_gossip *g, tern_time now, struct tern_job *job)
@@ -310,14 +373,41 @@ void tern_gossip_job_done(struct tern_gossip *g, tern_time now, struct tern_job 
     TERN_UNREACHABLE();
 }
 
-/* --- arrival, continued: from here the message has a slot --- */
+/* --- arrival, continued --- */
+
+/* Is the message here already: seen, or under verification with the same bytes? */
+static bool message_known(const struct tern_gossip *g, uint64_t hash, struct tern_view id,
+                          struct tern_view raw)
+{
+    if (gossip_seen_has(&g->seen, hash))
+        return true;
+    struct tern_map_entry *entry = tern_map_find(&g->arriving, id);
+    return entry != NULL &&
+           tern_view_equal(TERN_CONTAINER_OF(entry, struct gossip_message, entry)->view.raw, raw);
+}
+
+static void message_enter(struct tern_gossip *g, uint32_t peer, struct gossip_message *message)
+{
+    struct tern_view id = tern_view_of(message->id, message->id_size);
+    message->source = peer;
+    message->source_generation = g->peers[peer].generation;
+    if (g->policy == TERN_GOSSIP_STRICT_NO_SIGN) {
+        (void)gossip_seen_add(&g->seen, g->now, message->hash);
+        message_deliver(g, message);
+        return;
+    }
+    /* Without memory for the map copies are verified once more, and found out then. */
+    message->arriving = tern_map_find(&g->arriving, id) == NULL &&
+                        tern_map_insert(&g->arriving, &message->entry, id) == TERN_OK;
+    tern_list_push_back(&g->unverified, &message->link);
+}
 
 void gossip_message_arrived(struct tern_gossip *g, uint32_t peer, struct tern_view raw)
 {
     struct tern_gossip_message_view view;
-    struct tern_peer_id author;
     struct tern_view key;
-    if (tern_gossip_message_decode(raw, &view) != TERN_OK) {
+    uint8_t id_bytes[GOSSIP_ID_SIZE_MAX];
+    if (tern_gossip_message_decode(raw, &view) != TERN_OK || !view.has_topic) {
         gossip_fault(g, peer, TERN_FAULT_GOSSIP_MESSAGE_MALFORMED);
         return;
     }
@@ -325,43 +415,32 @@ void gossip_message_arrived(struct tern_gossip *g, uint32_t peer, struct tern_vi
     if (topic == NULL || !topic->joined)
         return; /* not ours to relay; it may have been sent before the peer knew */
     tern_fault fault = message_policy_fault(g, &view);
-    if (fault == TERN_FAULT_NONE && g->policy == TERN_GOSSIP_STRICT_SIGN)
-        fault = message_key(&view, &author, &key);
     if (fault != TERN_FAULT_NONE) {
         gossip_fault(g, peer, fault);
         return;
     }
-    if (message_seen(g, &view)) {
-        if (g->metrics != NULL)
-            tern_metric_add(g->metrics, TERN_METRIC_GOSSIP_DUPLICATES, 1);
+    struct tern_view id = gossip_message_id(g, &view, id_bytes);
+    uint64_t hash = gossip_message_hash(g, topic, id);
+    bool own = view.has_from && tern_view_equal(view.from, tern_peer_id_view(&g->own_id));
+    if (own || message_known(g, hash, id, raw)) {
+        gossip_count(g, TERN_METRIC_GOSSIP_DUPLICATES);
         return;
     }
-    struct gossip_message *message = gossip_message_new(g, topic, raw);
-    if (message == NULL) {
-        if (g->metrics != NULL)
-            tern_metric_add(g->metrics, TERN_METRIC_GOSSIP_BACKLOG_DROPPED, 1);
-        return;
-    }
-    (void)gossip_seen_add(&g->seen, g->now, message->hash);
-    gossip_fulfil(g, message->hash);
-    message->source = peer;
-    message->source_generation = g->peers[peer].generation;
     if (g->policy == TERN_GOSSIP_STRICT_SIGN)
-        tern_list_push_back(&g->unverified, &message->link);
+        fault = message_key(&view, &key);
+    if (fault != TERN_FAULT_NONE) {
+        gossip_fault(g, peer, fault);
+        return;
+    }
+    gossip_fulfil(g, hash);
+    struct gossip_message *message = gossip_message_new(g, topic, &view);
+    if (message == NULL)
+        gossip_count(g, TERN_METRIC_GOSSIP_BACKLOG_DROPPED);
     else
-        message_deliver(g, message);
+        message_enter(g, peer, message);
 }
 
 /* --- verdicts --- */
-
-void gossip_message_accept(struct tern_gossip *g, struct gossip_message *message)
-{
-    TERN_CHECK(message->state == MESSAGE_DELIVERED);
-    gossip_queue(g, &(struct gossip_queued){.kind = QUEUED_FORWARD,
-                                            .message = message,
-                                            .topic = message->topic,
-                                            .priority = TERN_GOSSIP_PRIORITY_FORWARD});
-}
 
 void tern_gossip_verdict(struct tern_gossip *g, tern_time now, tern_gossip_handle handle,
                          enum tern_gossip_verdict verdict)
@@ -371,7 +450,8 @@ void tern_gossip_verdict(struct tern_gossip *g, tern_time now, tern_gossip_handl
     if (slot >= g->messages_count)
         return;
     struct gossip_message *message = g->messages[slot];
-    if (message->generation != handle >> 32 || message->state != MESSAGE_DELIVERED)
+    if (message->generation != handle >> 32 || message->state != MESSAGE_DELIVERED ||
+        !message->given)
         return;
     if (verdict == TERN_GOSSIP_ACCEPT) {
         gossip_message_accept(g, message);

@@ -19,12 +19,18 @@ void tern_gossip_rpc(struct tern_gossip *g, tern_time now, uint32_t peer, struct
                                      .rpc = tern_pb_iter_of(rpc)};
 }
 
+void gossip_malformed(struct tern_gossip *g, uint32_t peer)
+{
+    gossip_fault(g, peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
+    g->input.active = false;
+}
+
 static void recv_unsubscribed(struct tern_gossip *g, struct gossip_topic *topic, uint32_t peer)
 {
     struct topic_member *member = gossip_member_find(topic, peer);
+    gossip_mesh_remove(topic, peer);
     if (member == NULL || (member->flags & TOPIC_SUBSCRIBER) == 0)
         return;
-    gossip_mesh_remove(topic, peer);
     member->flags &= (uint8_t)~TOPIC_SUBSCRIBER;
     topic->subscribers_count--;
     g->peers[peer].topics_count--;
@@ -32,28 +38,39 @@ static void recv_unsubscribed(struct tern_gossip *g, struct gossip_topic *topic,
         g, &(struct gossip_queued){.kind = QUEUED_UNSUBSCRIBED, .peer = peer, .topic = topic});
 }
 
+/* The row of a new subscriber; NULL: it is one already, or cannot become one. */
+static struct topic_member *recv_subscriber(struct tern_gossip *g, struct tern_view name,
+                                            uint32_t slot, struct gossip_topic **topic)
+{
+    struct gossip_topic *known = gossip_find_topic(g, name);
+    struct topic_member *member = known == NULL ? NULL : gossip_member_find(known, slot);
+    if (member != NULL && (member->flags & TOPIC_SUBSCRIBER) != 0)
+        return NULL;
+    if (name.size > g->params.topic_size_max ||
+        g->peers[slot].topics_count >= g->params.topics_per_peer_max) {
+        gossip_fault(g, slot, TERN_FAULT_GOSSIP_SUBSCRIPTIONS);
+        return NULL;
+    }
+    tern_err err = gossip_get_topic(g, name, GOSSIP_THEIRS, topic);
+    if (err == TERN_ERR_FULL)
+        gossip_fault(g, slot, TERN_FAULT_GOSSIP_TOPICS_FULL);
+    if (err != TERN_OK)
+        return NULL;
+    member = gossip_member(g, *topic, slot);
+    if (member == NULL)
+        gossip_forget_topic(g, *topic);
+    return member;
+}
+
 static void recv_subscribed(struct tern_gossip *g, struct tern_view name, uint32_t slot)
 {
-    struct gossip_peer *peer = &g->peers[slot];
-    if (name.size > g->params.topic_size_max ||
-        peer->topics_count >= g->params.topics_per_peer_max) {
-        gossip_fault(g, slot, TERN_FAULT_GOSSIP_SUBSCRIPTIONS);
-        return;
-    }
-    struct gossip_topic *topic = gossip_get_topic(g, name);
-    struct topic_member *member = topic == NULL ? NULL : gossip_member(g, topic, slot);
-    if (member == NULL) {
-        if (topic == NULL)
-            gossip_fault(g, slot, TERN_FAULT_GOSSIP_TOPICS_FULL);
-        else
-            gossip_forget_topic(g, topic);
-        return;
-    }
-    if ((member->flags & TOPIC_SUBSCRIBER) != 0)
+    struct gossip_topic *topic;
+    struct topic_member *member = recv_subscriber(g, name, slot, &topic);
+    if (member == NULL)
         return;
     member->flags |= TOPIC_SUBSCRIBER;
     topic->subscribers_count++;
-    peer->topics_count++;
+    g->peers[slot].topics_count++;
     gossip_queue(g,
                  &(struct gossip_queued){.kind = QUEUED_SUBSCRIBED, .peer = slot, .topic = topic});
     if (topic->joined && topic->mesh_count < g->params.d_lo)
@@ -64,7 +81,7 @@ static void recv_subscription(struct tern_gossip *g, uint32_t peer, struct tern_
 {
     struct tern_gossip_subscription sub;
     if (tern_gossip_subscription_decode(raw, &sub) != TERN_OK) {
-        gossip_fault(g, peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
+        gossip_malformed(g, peer);
         return;
     }
     if (g->input.subscriptions++ >= g->params.subscriptions_per_rpc_max) {
@@ -101,29 +118,29 @@ static void recv_control(struct tern_gossip *g, uint32_t peer, const struct tern
     }
 }
 
-/* One entry of the control message; false: it is finished. */
-static bool recv_control_step(struct tern_gossip *g)
+/* One entry of the control message. */
+static void recv_control_step(struct tern_gossip *g)
 {
     struct tern_pb_field field;
     if (tern_pb_next(&g->input.control, &field)) {
         recv_control(g, g->input.peer, &field);
-        return true;
+        return;
     }
-    if (tern_pb_end(&g->input.control) != TERN_OK)
-        gossip_fault(g, g->input.peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
     g->input.in_control = false;
-    return false;
+    if (tern_pb_end(&g->input.control) != TERN_OK)
+        gossip_malformed(g, g->input.peer);
 }
 
-/* One field of the RPC; false: it is finished. */
-static bool recv_step(struct tern_gossip *g)
+/* One field of the RPC. */
+static void recv_step(struct tern_gossip *g)
 {
     struct tern_pb_field field;
     uint32_t peer = g->input.peer;
     if (!tern_pb_next(&g->input.rpc, &field)) {
+        g->input.active = false;
         if (tern_pb_end(&g->input.rpc) != TERN_OK)
-            gossip_fault(g, peer, TERN_FAULT_GOSSIP_RPC_MALFORMED);
-        return false;
+            gossip_malformed(g, peer);
+        return;
     }
     bool graylisted = g->peers[peer].score < g->params.score_graylist_min;
     switch (field.tag) {
@@ -143,20 +160,15 @@ static bool recv_step(struct tern_gossip *g)
     default:
         break; /* an extension we do not know */
     }
-    return true;
 }
 
 bool gossip_work(struct tern_gossip *g)
 {
     while (g->input.active) {
-        if (!gossip_peer_current(g, g->input.peer, g->input.generation)) {
-            g->input.active = false;
-            return false;
-        }
-        if (g->input.in_control ? (recv_control_step(g), false) : !recv_step(g)) {
-            g->input.active = false;
-            return tern_ring_count(&g->outs) > 0;
-        }
+        if (g->input.in_control)
+            recv_control_step(g);
+        else
+            recv_step(g);
         if (tern_ring_count(&g->outs) > 0)
             return true;
     }

@@ -54,6 +54,7 @@ struct tern_gossip_service {
     size_t peers_count;
     uint32_t *by_core; /* core slot to peer index */
     struct tern_ring events;
+    size_t events_bytes;
     struct tern_chunk *held; /* of the event given last */
 };
 
@@ -148,8 +149,11 @@ static void service_lost(struct tern_gossip_service *s, tern_time now, tern_goss
 static void service_push_event(struct tern_gossip_service *s, tern_time now,
                                const struct service_event *event)
 {
-    if (tern_ring_push(&s->events, event) == TERN_OK)
+    if (s->events_bytes + event->chunk->size <= TERN_GOSSIP_EVENTS_BYTES_MAX &&
+        tern_ring_push(&s->events, event) == TERN_OK) {
+        s->events_bytes += event->chunk->size;
         return;
+    }
     tern_chunk_unref(event->chunk);
     service_lost(s, now, event->handle);
 }
@@ -160,15 +164,9 @@ static void service_deliver(struct tern_gossip_service *s, tern_time now,
     struct service_event event = {.kind = TERN_GOSSIP_EVENT_MESSAGE,
                                   .chunk = tern_chunk_ref(out->chunk),
                                   .message = out->message,
-                                  .handle = out->handle,
-                                  .peer = s->peers[s->by_core[out->peer]].id};
-    /* The topic's name lives in the core and may go before the event does: the message has it too.
-     */
-    struct tern_view frame = tern_chunk_view(out->chunk);
-    const uint8_t *name =
-        memmem(frame.data, frame.size, out->message.topic.data, out->message.topic.size);
-    TERN_CHECK(name != NULL);
-    event.message.topic.data = name;
+                                  .handle = out->handle};
+    if (out->peer != UINT32_MAX)
+        event.peer = s->peers[s->by_core[out->peer]].id;
     service_push_event(s, now, &event);
 }
 
@@ -219,6 +217,7 @@ bool tern_gossip_service_next(struct tern_gossip_service *s, struct tern_gossip_
     if (!tern_ring_pop(&s->events, &next))
         return false;
     s->held = next.chunk;
+    s->events_bytes -= next.chunk->size;
     *event = (struct tern_gossip_event){.kind = next.kind,
                                         .chunk = next.chunk,
                                         .message = next.message,
@@ -425,8 +424,9 @@ static void service_ready(struct tern_gossip_service *s, tern_time now, struct s
 {
     uint32_t core;
     TERN_CHECK(peer->core == SERVICE_CORE_NONE);
-    if (tern_gossip_peer_up(s->core, service_kind(offered_index), peer->outbound, &core) !=
-        TERN_OK) {
+    struct tern_gossip_peer_options options = {
+        .kind = service_kind(offered_index), .outbound = peer->outbound, .id = peer->id};
+    if (tern_gossip_peer_up(s->core, now, &options, &core) != TERN_OK) {
         tern_swarm_reset(s->swarm, peer->out, TERN_STREAM_CODE_RESOURCE_LIMIT);
         peer->out_open = false;
         return;
@@ -464,7 +464,8 @@ static void service_ended(struct tern_gossip_service *s, tern_time now,
         return;
     if ((event->user & SERVICE_OUTBOUND_BIT) != 0) {
         service_out_ended(s, now, peer);
-        if (event->err != TERN_ERR_DISCONNECTED && event->err != TERN_ERR_NO_PROTOCOL)
+        /* With its connection gone there may be another one to the peer. */
+        if (event->err != TERN_ERR_NO_PROTOCOL)
             service_open(s, now, peer);
     } else {
         peer->in_open = false;
@@ -493,7 +494,8 @@ static void service_event(void *self, tern_time now, const struct tern_swarm_eve
             service_readable(s, now, service_of_user(s, event->user));
         break;
     case TERN_SWARM_STREAM_WRITABLE:
-        service_flush(s, service_of_user(s, event->user));
+        if (event->user != 0)
+            service_flush(s, service_of_user(s, event->user));
         break;
     case TERN_SWARM_STREAM_ENDED:
         if (event->user != 0)

@@ -19,6 +19,7 @@ enum {
     TERN_GOSSIP_QUEUE_MAX = 4096,
     TERN_GOSSIP_QUEUE_BYTES_MAX = 16 << 20,
     TERN_GOSSIP_EVENTS_MAX = 16384,
+    TERN_GOSSIP_EVENTS_BYTES_MAX = 64 << 20,
 };
 
 struct tern_gossip_service;
@@ -62,7 +63,7 @@ struct tern_gossip_event {
     struct tern_chunk *chunk;
     struct tern_gossip_delivery message;
     tern_gossip_handle handle;
-    struct tern_peer_id peer; /* who sent it to us */
+    struct tern_peer_id peer; /* who sent it to us; size 0: that peer has gone */
 };
 
 /* tern_gossip_service_next gives an event; its bytes are borrowed until the next call. */

@@ -42,7 +42,10 @@ tern_err tern_gossip_message_decode(struct tern_view raw, struct tern_gossip_mes
     *m = (struct tern_gossip_message_view){.raw = raw};
     while (tern_pb_next(&it, &field)) {
         uint32_t number = tern_pb_number(&field);
-        usual = usual && number > last && number <= 6 && tern_pb_type(&field) == TERN_PB_BYTES;
+        if (number <= 6 && tern_pb_type(&field) != TERN_PB_BYTES)
+            return TERN_ERR_MALFORMED;
+        usual = usual && number > last && number <= 6 &&
+                tern_pb_raw(&it).size == tern_pb_bytes_size(number, field.bytes.size);
         if (number >= 5 && last < 5)
             signed_size = (size_t)(tern_pb_raw(&it).data - raw.data);
         last = number;
@@ -64,6 +67,11 @@ void tern_gossip_message_signed(const struct tern_gossip_message_view *m, struct
         tern_pb_write_bytes(out, 3, m->seqno);
     if (m->has_topic)
         tern_pb_write_bytes(out, 4, m->topic);
+    struct tern_pb_iter it = tern_pb_iter_of(m->raw);
+    struct tern_pb_field field;
+    while (tern_pb_next(&it, &field))
+        if (tern_pb_number(&field) > 6)
+            tern_writer_bytes(out, tern_pb_raw(&it));
 }
 
 tern_err tern_gossip_subscription_decode(struct tern_view raw, struct tern_gossip_subscription *out)

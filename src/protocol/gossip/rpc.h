@@ -38,16 +38,19 @@ struct tern_gossip_message_view {
     struct tern_view signature;
     struct tern_view key;
     bool has_from, has_seqno, has_signature, has_key, has_topic;
-    /* What the signature covers (behind "libp2p-pubsub:") when the fields came in their usual
-     * order; else empty, and tern_gossip_message_signed writes it anew. */
+    /* What the signature covers (behind "libp2p-pubsub:") when the message came in the one form
+     * that all implementations write: fields in order, each once, lengths minimal, none unknown.
+     * Else empty, and tern_gossip_message_signed writes it anew. */
     struct tern_view signed_part;
 };
 
-/* tern_gossip_message_decode: TERN_ERR_MALFORMED. */
+/* tern_gossip_message_decode: TERN_ERR_MALFORMED, also for a known field of another type. */
 TERN_NODISCARD tern_err tern_gossip_message_decode(struct tern_view raw,
                                                    struct tern_gossip_message_view *message);
 
-/* tern_gossip_message_signed appends fields 1 to 4 as they are signed. */
+/* tern_gossip_message_signed appends what is signed: fields 1 to 4, then unknown ones as they came.
+ * This is what go-libp2p-pubsub verifies: a copy of a message that somebody put a field into must
+ * fail here, too, or its next hop blames us for it. At most raw.size bytes. */
 void tern_gossip_message_signed(const struct tern_gossip_message_view *message,
                                 struct tern_writer *out);
 
