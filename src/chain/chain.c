@@ -96,7 +96,6 @@ void tern_chain_free(struct tern_chain *chain)
 {
     if (chain == NULL)
         return;
-    TERN_CHECK(!tern_chain_busy(chain));
     chain_head_fini(chain);
     chain_block_fini(chain);
     chain_tx_fini(chain);

@@ -76,10 +76,11 @@ enum tern_chain_out_kind {
     TERN_CHAIN_OUT_JOB,   /* job: run it, JOB_DONE */
     TERN_CHAIN_OUT_STORE, /* request: serve it, STORED */
     TERN_CHAIN_OUT_READY, /* loaded: height, hash */
-    TERN_CHAIN_OUT_BLOCK, /* the answer to a BLOCK: tag, source, hash, err, fault. TERN_OK: valid,
-                             as far as its place needs it to be shown; EXISTS: known; AGAIN: its
-                             parent is not, it waits as an orphan (parent); FULL: try later;
-                             PROTOCOL: fault */
+    TERN_CHAIN_OUT_BLOCK, /* the answer to a BLOCK: tag, source, hash, err, fault. TERN_OK: it is
+                             valid and on the best chain, or, with side, beside it: its state has
+                             not been checked then, and it is not for passing on; EXISTS: known;
+                             AGAIN: its parent is not known, it waits as an orphan (parent); FULL:
+                             try later; PROTOCOL: fault */
     TERN_CHAIN_OUT_TX,    /* the answer to a TX: tag, source, hash (its id), err, fault; likewise */
     TERN_CHAIN_OUT_HEAD,  /* the best chain's end changed, and that is stored: height, hash, change
                            */
@@ -110,6 +111,7 @@ struct tern_chain_out {
     uint64_t tag;
     uint64_t source;
     uint64_t height;
+    bool side; /* BLOCK */
     struct tern_hash hash;
     struct tern_hash parent;
     struct tern_view bytes; /* borrowed until the next call */
@@ -126,7 +128,7 @@ struct tern_chain;
 TERN_NODISCARD tern_err tern_chain_new(const struct tern_chain_config *config,
                                        struct tern_chain **chain);
 
-/* tern_chain_free: no job and no request may be out. */
+/* tern_chain_free: no job and no request of it may be running; what is out must not come back. */
 void tern_chain_free(struct tern_chain *chain);
 
 /* tern_chain_step takes one input. It always does: failures are outputs. */

@@ -36,6 +36,7 @@ void chain_check_answer(struct tern_chain *chain, struct chain_check *check, ter
                           .kind = TERN_CHAIN_OUT_BLOCK,
                           .err = err,
                           .fault = fault,
+                          .side = check->side,
                           .tag = check->tag,
                           .source = check->source,
                           .hash = check->block.hash,

@@ -160,8 +160,8 @@ static void head_answer(struct tern_chain *chain, const struct tern_ledger_chang
             tern_list_push_back(&write->answers, link);
             continue;
         }
-        chain_check_answer(chain, check, fault == TERN_FAULT_NONE ? TERN_OK : TERN_ERR_PROTOCOL,
-                           fault);
+        check->side = fault == TERN_FAULT_NONE;
+        chain_check_answer(chain, check, check->side ? TERN_OK : TERN_ERR_PROTOCOL, fault);
         chain_check_free(chain, check);
     }
 }

@@ -33,6 +33,7 @@ struct chain_check {
     bool solicited;
     bool answered; /* an orphan's answer was given when it came */
     bool emitted;
+    bool side; /* it is not on the best chain */
     bool done; /* the job is back */
 };
 

@@ -550,6 +550,10 @@ static void two_blocks_of_one_turn_are_told_and_a_third_is_refused(void **unused
     assert_null(node_last(&node, TERN_CHAIN_OUT_EQUIVOCATION, 0));
     node_block(&node, twins[1].bytes, twins[1].size, 2);
     assert_non_null(node_last(&node, TERN_CHAIN_OUT_EQUIVOCATION, 0));
+    /* One of the two is the head, the other beside it: not for passing on. */
+    assert_false(node_last(&node, TERN_CHAIN_OUT_BLOCK, 1)->side);
+    bool won = tern_hash_compare(&twins[1].hash, &twins[0].hash) < 0;
+    assert_int_equal(node_last(&node, TERN_CHAIN_OUT_BLOCK, 2)->side, !won);
     node_block(&node, twins[2].bytes, twins[2].size, 3);
     check_answer(&node, TERN_CHAIN_OUT_BLOCK, 3, TERN_ERR_PROTOCOL,
                  TERN_FAULT_CHAIN_BLOCK_EQUIVOCATION);

@@ -33,7 +33,6 @@ void tern_sync_free(struct tern_sync *sync)
 {
     if (sync == NULL)
         return;
-    TERN_CHECK(!tern_sync_busy(sync));
     sync_items_clear(sync);
     tern_verify_job_fini(&sync->headers.job);
     tern_ring_fini(&sync->outs);
@@ -250,7 +249,10 @@ bool tern_sync_next(struct tern_sync *sync, struct tern_sync_out *out)
         };
         return true;
     }
-    return tern_ring_pop(&sync->outs, out);
+    while (tern_ring_pop(&sync->outs, out))
+        if (out->kind != TERN_SYNC_DELIVER || sync_bodies_fill(sync, out))
+            return true;
+    return false;
 }
 
 tern_time tern_sync_deadline(const struct tern_sync *sync)

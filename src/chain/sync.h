@@ -107,7 +107,7 @@ struct tern_sync_config {
 /* tern_sync_new takes all the memory that it needs but for bodies: about 1 MiB. TERN_ERR_MEMORY. */
 TERN_NODISCARD tern_err tern_sync_new(const struct tern_sync_config *config,
                                       struct tern_sync **sync);
-/* tern_sync_free: its job must not be out. */
+/* tern_sync_free: its job may not be running; if it is out it must not come back. */
 void tern_sync_free(struct tern_sync *sync);
 
 void tern_sync_step(struct tern_sync *sync, const struct tern_clock *clock,

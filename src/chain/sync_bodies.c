@@ -167,8 +167,6 @@ static void bodies_deliver(struct tern_sync *sync, tern_time now)
         sync->delivered_count++;
         sync_emit(sync, &(struct tern_sync_out){
                             .kind = TERN_SYNC_DELIVER,
-                            .peer = item->from,
-                            .bytes = tern_view_of(item->bytes, item->size),
                             .hash = item->hash,
                         });
     }
@@ -332,14 +330,29 @@ static void bodies_refused(struct tern_sync *sync, tern_time now, const struct s
         sync_blame(sync, now, source, TERN_FAULT_CHAIN_SYNC_CHAIN_INVALID);
 }
 
+static struct sync_item *bodies_delivered(struct tern_sync *sync, const struct tern_hash *hash)
+{
+    for (size_t i = 0; i < sync->items_count; i++) {
+        struct sync_item *item = sync_item_at(sync, i);
+        if (item->state == SYNC_DELIVERED && tern_hash_equal(&item->hash, hash))
+            return item;
+    }
+    return NULL;
+}
+
+bool sync_bodies_fill(struct tern_sync *sync, struct tern_sync_out *out)
+{
+    const struct sync_item *item = bodies_delivered(sync, &out->hash);
+    if (item == NULL)
+        return false;
+    out->peer = item->from;
+    out->bytes = tern_view_of(item->bytes, item->size);
+    return true;
+}
+
 void sync_bodies_result(struct tern_sync *sync, tern_time now, const struct tern_sync_in *in)
 {
-    struct sync_item *item = NULL;
-    for (size_t i = 0; i < sync->items_count && item == NULL; i++) {
-        struct sync_item *at = sync_item_at(sync, i);
-        if (at->state == SYNC_DELIVERED && tern_hash_equal(&at->hash, &in->hash))
-            item = at;
-    }
+    struct sync_item *item = bodies_delivered(sync, &in->hash);
     if (item == NULL)
         return;
     sync->delivered_count--;

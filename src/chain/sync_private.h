@@ -107,5 +107,7 @@ void sync_bodies_give_up(struct tern_sync *sync, struct sync_request *request);
 struct sync_request *sync_find_request(struct tern_sync *sync, tern_token token);
 void sync_bodies_drop_peer(struct tern_sync *sync, uint64_t peer);
 void sync_items_clear(struct tern_sync *sync);
+/* Fills in a DELIVER that is given out now; false: the item has gone since. */
+bool sync_bodies_fill(struct tern_sync *sync, struct tern_sync_out *out);
 
 #endif

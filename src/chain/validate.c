@@ -65,7 +65,6 @@ void tern_validate_free(struct tern_validate *validate)
 {
     if (validate == NULL)
         return;
-    TERN_CHECK(!tern_validate_busy(validate));
     validate_drop(validate);
     tern_mem_free(validate->mem, validate, sizeof *validate);
 }

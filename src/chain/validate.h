@@ -45,7 +45,7 @@ struct tern_validate_config {
 /* tern_validate_new allocates little; the second state comes with start. TERN_ERR_MEMORY. */
 TERN_NODISCARD tern_err tern_validate_new(const struct tern_validate_config *config,
                                           struct tern_validate **validate);
-/* tern_validate_free: its job must not be out. */
+/* tern_validate_free: its job may not be running; if it is out it must not come back. */
 void tern_validate_free(struct tern_validate *validate);
 
 /* tern_validate_start begins a run. TERN_ERR_EXISTS: one is running; TERN_ERR_MEMORY. */
