@@ -188,21 +188,15 @@ static void host_stop(void *context, uint32_t node, struct tern_machine machine)
 
 static const struct sim_node_ops host_node_ops = {.start = host_start, .stop = host_stop};
 
-void sim_hosts_init(struct sim_hosts *hosts, const struct sim_hosts_options *options)
+void sim_hosts_attach(struct sim_hosts *hosts, const struct sim_hosts_options *options,
+                      struct sim_world *world)
 {
-    struct sim_world_options world;
     TERN_CHECK(options->count <= SIM_HOSTS_MAX);
     memset(hosts, 0, sizeof *hosts);
     hosts->options = *options;
     if (hosts->options.peers_want == 0)
         hosts->options.peers_want = 8;
-    sim_world_options_defaults(&world);
-    world.seed = options->seed;
-    if (options->path.latency_ns != 0)
-        world.path_default = options->path;
-    if (options->exact)
-        world.cut_segment_ppm = 0;
-    hosts->world = sim_world_new(&world);
+    hosts->world = world;
     for (uint32_t i = 0; i < options->count; i++) {
         struct sim_host *host = &hosts->hosts[i];
         struct tern_random random;
@@ -217,11 +211,28 @@ void sim_hosts_init(struct sim_hosts *hosts, const struct sim_hosts_options *opt
     }
 }
 
+void sim_hosts_init(struct sim_hosts *hosts, const struct sim_hosts_options *options)
+{
+    struct sim_world_options world;
+    sim_world_options_defaults(&world);
+    world.seed = options->seed;
+    if (options->path.latency_ns != 0)
+        world.path_default = options->path;
+    if (options->exact)
+        world.cut_segment_ppm = 0;
+    sim_hosts_attach(hosts, options, sim_world_new(&world));
+}
+
+void sim_hosts_detach(struct sim_hosts *hosts)
+{
+    for (uint32_t i = 0; i < hosts->options.count; i++)
+        tern_private_key_fini(&hosts->hosts[i].key);
+}
+
 void sim_hosts_fini(struct sim_hosts *hosts)
 {
     sim_world_free(hosts->world);
-    for (uint32_t i = 0; i < hosts->options.count; i++)
-        tern_private_key_fini(&hosts->hosts[i].key);
+    sim_hosts_detach(hosts);
 }
 
 void sim_hosts_start(struct sim_hosts *hosts, uint32_t i)
@@ -408,19 +419,28 @@ tern_time sim_hosts_now(const struct sim_hosts *hosts)
     return sim_world_now(hosts->world);
 }
 
+static bool host_is_sound(const struct sim_host *host)
+{
+    const struct tern_metrics *metrics = tern_host_core_metrics(host->core);
+    bool sound = metrics->values[TERN_METRIC_HOST_EVENTS_DROPPED] == 0;
+    for (uint32_t m = 0; m < SIM_MESSAGES_MAX; m++)
+        sound = sound && host->got[m] <= 1; /* a message is told once, its author hears it not */
+    /* An honest network blames nobody. */
+    for (size_t fault = 1; fault < TERN_FAULT_COUNT; fault++)
+        if (tern_fault_weight((tern_fault)fault) >= 20)
+            sound = sound && metrics->faults[fault] == 0;
+    return sound;
+}
+
+bool sim_hosts_are_sound(const struct sim_hosts *hosts)
+{
+    for (uint32_t i = 0; i < hosts->options.count; i++)
+        if (hosts->hosts[i].core != NULL && !host_is_sound(&hosts->hosts[i]))
+            return false;
+    return true;
+}
+
 void sim_hosts_check_invariants(const struct sim_hosts *hosts)
 {
-    for (uint32_t i = 0; i < hosts->options.count; i++) {
-        const struct sim_host *host = &hosts->hosts[i];
-        if (host->core == NULL)
-            continue;
-        for (uint32_t m = 0; m < SIM_MESSAGES_MAX; m++)
-            TERN_CHECK(host->got[m] <= 1); /* a message is told once, its author hears it not */
-        const struct tern_metrics *metrics = tern_host_core_metrics(host->core);
-        TERN_CHECK(metrics->values[TERN_METRIC_HOST_EVENTS_DROPPED] == 0);
-        /* An honest network blames nobody. */
-        for (size_t fault = 1; fault < TERN_FAULT_COUNT; fault++)
-            if (tern_fault_weight((tern_fault)fault) >= 20)
-                TERN_CHECK(metrics->faults[fault] == 0);
-    }
+    TERN_CHECK(sim_hosts_are_sound(hosts));
 }

@@ -65,6 +65,12 @@ struct sim_hosts {
 void sim_hosts_init(struct sim_hosts *hosts, const struct sim_hosts_options *options);
 void sim_hosts_fini(struct sim_hosts *hosts);
 
+/* sim_hosts_attach is init in a world of the caller's, which has no nodes yet; sim_hosts_detach is
+ * for after that world has ended. */
+void sim_hosts_attach(struct sim_hosts *hosts, const struct sim_hosts_options *options,
+                      struct sim_world *world);
+void sim_hosts_detach(struct sim_hosts *hosts);
+
 /* sim_hosts_start starts a host (again); it listens and dials its bootstrap address. */
 void sim_hosts_start(struct sim_hosts *hosts, uint32_t i);
 void sim_hosts_start_all(struct sim_hosts *hosts);
@@ -100,7 +106,9 @@ uint64_t sim_hosts_fault(const struct sim_hosts *hosts, uint32_t i, tern_fault f
 struct tern_mem *sim_hosts_mem(const struct sim_hosts *hosts, uint32_t i);
 tern_time sim_hosts_now(const struct sim_hosts *hosts);
 
-/* sim_hosts_check_invariants ends the process when something is not so that must always be so. */
+/* sim_hosts_are_sound: what must always be so: no message is told twice, no event was dropped,
+ * nobody is blamed. sim_hosts_check_invariants ends the process when it is not. */
+bool sim_hosts_are_sound(const struct sim_hosts *hosts);
 void sim_hosts_check_invariants(const struct sim_hosts *hosts);
 
 #endif

@@ -3,10 +3,12 @@
 #include <string.h>
 
 #include "runtime/sim/echo_testing.h"
+#include "sim/hosts_scenario.h"
 
 /* One row a scenario. */
 const struct sim_scenario *const sim_scenarios[] = {
     &echo_scenario,
+    &hosts_scenario,
 };
 
 const size_t sim_scenarios_count = TERN_COUNT_OF(sim_scenarios);
