@@ -142,9 +142,9 @@ class Results:
         machine = self.machine
         lines = self.table(README_ROWS)
         lines += ["", f"Medians of `{self.options.command}` on {machine['Processor']}, "
-                  f"{machine['Kernel']}, {machine['Date'][:10]}, all three beside each other; a "
-                  "ratio above 1 is in Tern's favour. [bench/RESULTS.md](bench/RESULTS.md) has "
-                  "every row."]
+                  f"{machine['Kernel']}, {machine['Date'][:10]}, the machine's load before it "
+                  f"{machine['Load before the run']}. A ratio above 1 is in Tern's favour; "
+                  "[bench/README.md](bench/README.md) says what each row is."]
         lines += [""] + [f"* {line}" for line in self.shares()]
         return "\n".join(lines) + "\n"
 
