@@ -188,6 +188,9 @@ struct file_complaint {
 };
 
 static void file_log(cyaml_log_t level, void *context, const char *format, va_list args)
+    TERN_PRINTF(3, 0);
+
+static void file_log(cyaml_log_t level, void *context, const char *format, va_list args)
 {
     struct file_complaint *complaint = context;
     char text[256];
