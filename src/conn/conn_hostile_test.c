@@ -69,7 +69,7 @@ static void bytes_that_are_no_negotiation_are_named(void **state)
         tern_fault fault;
         unsigned side;
     } cases[] = {
-        {"\x16\x03\x01 a TLS client's hi", 24, TERN_FAULT_MULTISTREAM_NO_HEADER, 1},
+        {"\x16\x03\x01 a TLS client's hello", 24, TERN_FAULT_MULTISTREAM_NO_HEADER, 1},
         {"\x13/multistream/1.0.0\n\x05hello", 26, TERN_FAULT_MULTISTREAM_NO_NEWLINE, 1},
         {"\x06hello\n", 7, TERN_FAULT_MULTISTREAM_NO_HEADER, 1},
         {"\x00", 1, TERN_FAULT_MULTISTREAM_BAD_LENGTH, 1},
