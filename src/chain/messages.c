@@ -179,6 +179,28 @@ bool tern_sync_items_next(struct tern_view *bytes, struct tern_view *item)
     return true;
 }
 
+static const struct tern_hash no_digest;
+
+void tern_sync_get_txs_encode(const struct tern_hash *digest, struct tern_writer *w)
+{
+    if (!tern_hash_equal(digest, &no_digest))
+        tern_pb_write_bytes(w, 1, tern_hash_view(digest));
+}
+
+tern_err tern_sync_get_txs_decode(struct tern_view bytes, struct tern_hash *digest)
+{
+    *digest = no_digest;
+    struct strict s = strict_of(bytes);
+    while (strict_next(&s, 0)) {
+        if (strict_is(&s, 1, TERN_PB_BYTES))
+            strict_hash(&s, digest);
+        else
+            s.bad = true;
+        s.bad = s.bad || tern_hash_equal(digest, &no_digest);
+    }
+    return strict_end(&s);
+}
+
 void tern_sync_get_validation_encode(bool restart, struct tern_writer *w)
 {
     write_number(w, 1, restart);

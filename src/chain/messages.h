@@ -39,6 +39,8 @@ enum {
     TERN_SYNC_HEADERS_SIZE_MAX = TERN_SYNC_HEADERS_MAX * (3 + TERN_HEADER_SIZE_MAX),
     TERN_SYNC_GET_BLOCKS_SIZE_MAX = TERN_SYNC_BLOCKS_MAX * (2 + TERN_HASH_SIZE),
     TERN_SYNC_BLOCKS_SIZE_MAX = TERN_SYNC_BLOCKS_BYTES_MAX + TERN_SYNC_BLOCKS_MAX * 5,
+    TERN_SYNC_TXS_MAX = 2048,
+    TERN_SYNC_TXS_SIZE_MAX = TERN_SYNC_TXS_MAX * (3 + TERN_TX_SIZE_MAX),
     TERN_SYNC_FAULT_TEXT_MAX = 64,
     TERN_SYNC_VALIDATION_SIZE_MAX = 4 * 11 + 2 + TERN_SYNC_FAULT_TEXT_MAX,
 };
@@ -84,6 +86,7 @@ struct tern_sync_validation {
 void tern_sync_status_encode(const struct tern_sync_status *status, struct tern_writer *w);
 void tern_sync_get_headers_encode(const struct tern_sync_get_headers *get, struct tern_writer *w);
 void tern_sync_get_blocks_encode(const struct tern_sync_get_blocks *get, struct tern_writer *w);
+void tern_sync_get_txs_encode(const struct tern_hash *digest, struct tern_writer *w);
 void tern_sync_get_validation_encode(bool restart, struct tern_writer *w);
 void tern_sync_validation_encode(const struct tern_sync_validation *validation,
                                  struct tern_writer *w);
@@ -99,12 +102,13 @@ TERN_NODISCARD tern_err tern_sync_get_headers_decode(struct tern_view bytes,
                                                      struct tern_sync_get_headers *get);
 TERN_NODISCARD tern_err tern_sync_get_blocks_decode(struct tern_view bytes,
                                                     struct tern_sync_get_blocks *get);
+TERN_NODISCARD tern_err tern_sync_get_txs_decode(struct tern_view bytes, struct tern_hash *digest);
 TERN_NODISCARD tern_err tern_sync_get_validation_decode(struct tern_view bytes, bool *restart);
 TERN_NODISCARD tern_err tern_sync_validation_decode(struct tern_view bytes,
                                                     struct tern_sync_validation *validation);
 
-/* tern_sync_items_check looks over a Headers or Blocks message: its form, and at most items_max
- * items. *count is how many there are. TERN_ERR_MALFORMED. */
+/* tern_sync_items_check looks over a Headers, Blocks or Txs message: its form, and at most
+ * items_max items. *count is how many there are. TERN_ERR_MALFORMED. */
 TERN_NODISCARD tern_err tern_sync_items_check(struct tern_view bytes, size_t items_max,
                                               size_t *count);
 

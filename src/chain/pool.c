@@ -69,10 +69,17 @@ static void pool_sender_free(struct tern_pool *pool, struct tern_pool_sender *se
     tern_mem_free(pool->mem, sender, sizeof *sender);
 }
 
+static void pool_digest(struct tern_pool *pool, const struct tern_hash *id)
+{
+    for (size_t i = 0; i < TERN_HASH_SIZE; i++)
+        pool->digest.bytes[i] ^= id->bytes[i];
+}
+
 /* Takes an entry out; its sender goes with the last one. */
 static void pool_drop(struct tern_pool *pool, struct tern_pool_entry *entry)
 {
     struct tern_pool_sender *sender = entry->sender;
+    pool_digest(pool, &entry->id);
     tern_map_remove(&pool->txs, &entry->entry);
     tern_ordered_remove(&pool->by_fee, &entry->by_fee);
     tern_list_remove(&entry->link);
@@ -305,6 +312,7 @@ tern_err tern_pool_add(struct tern_pool *pool, const struct tern_state *state, t
     bool full = old == NULL && tern_map_count(&pool->txs) > pool->limits.txs_max;
     struct tern_pool_entry *goes = full ? pool_victim(pool) : old;
     pool_link(sender, entry);
+    pool_digest(pool, &entry->id);
     pool_fee_key(offer->tx.fee, pool->sequence++, entry->by_fee_key);
     tern_ordered_insert(&pool->by_fee, &entry->by_fee,
                         tern_view_of(entry->by_fee_key, sizeof entry->by_fee_key));

@@ -81,7 +81,8 @@ struct tern_pool {
     uint64_t sequence;
     uint64_t height; /* of the head, as of the newest update */
     uint64_t hash_key[2];
-    uint64_t evicted_count; /* displaced or expired, ever */
+    struct tern_hash digest; /* all ids, added bit by bit modulo 2: equal pools have equal ones */
+    uint64_t evicted_count;  /* displaced or expired, ever */
 };
 
 struct tern_pool_config {

@@ -299,6 +299,16 @@ static void a_failed_allocation_leaves_the_pool_as_it_was(void **unused)
     }
 }
 
+static void check_digest(const struct tern_pool *pool)
+{
+    struct tern_hash digest = {{0}};
+    const struct tern_pool_entry *entry = tern_pool_first(pool);
+    for (; entry != NULL; entry = tern_pool_next(pool, entry))
+        for (size_t i = 0; i < sizeof digest.bytes; i++)
+            digest.bytes[i] ^= entry->id.bytes[i];
+    assert_true(tern_hash_equal(&digest, &pool->digest));
+}
+
 static void random_offers_keep_the_pool_within_its_rules(void **unused)
 {
     (void)unused;
@@ -338,6 +348,7 @@ static void random_offers_keep_the_pool_within_its_rules(void **unused)
             world_block_free(&block);
         }
         assert_true(tern_pool_count(&run.pool) <= 40);
+        check_digest(&run.pool);
         for (size_t a = 0; a < WORLD_ACCOUNTS; a++) {
             tern_money cost = 0;
             const struct tern_pool_entry *entry = tern_pool_first(&run.pool);

@@ -18,6 +18,7 @@ static void fuzz_fixed(uint8_t kind, struct tern_view in, struct tern_writer *w)
     struct tern_sync_get_headers headers;
     struct tern_sync_get_blocks blocks;
     struct tern_sync_validation validation;
+    struct tern_hash digest;
     bool restart;
     tern_err err;
     if (kind == 0) {
@@ -36,6 +37,10 @@ static void fuzz_fixed(uint8_t kind, struct tern_view in, struct tern_writer *w)
         err = tern_sync_get_validation_decode(in, &restart);
         if (err == TERN_OK)
             tern_sync_get_validation_encode(restart, w);
+    } else if (kind == 4) {
+        err = tern_sync_get_txs_decode(in, &digest);
+        if (err == TERN_OK)
+            tern_sync_get_txs_encode(&digest, w);
     } else {
         err = tern_sync_validation_decode(in, &validation);
         if (err == TERN_OK)
@@ -51,8 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     struct tern_view in = tern_view_of(data + 1, size - 1);
     struct tern_writer w = tern_writer_of(fuzz_bytes, sizeof fuzz_bytes);
-    if (data[0] % 6 < 5) {
-        fuzz_fixed(data[0] % 6, in, &w);
+    if (data[0] % 7 < 6) {
+        fuzz_fixed(data[0] % 7, in, &w);
         return 0;
     }
     size_t count;

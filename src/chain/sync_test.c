@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "chain/sync.h"
 #include "chain/test_node.h"
+#include "wire/protobuf.h"
 
 enum { LINE = 700, PEERS_MAX = 4, FLIGHTS_MAX = 256 };
 
@@ -728,6 +729,21 @@ static void messages_have_one_encoding(void **unused)
     assert_true(w.size <= TERN_SYNC_GET_HEADERS_SIZE_MAX);
     assert_int_equal(tern_sync_get_headers_decode(tern_writer_view(&w), &get_read), TERN_OK);
     assert_int_equal(get_read.locator_count, TERN_SYNC_LOCATOR_MAX);
+    struct tern_hash digest = {{0}};
+    struct tern_hash digest_read = {{1}};
+    w = tern_writer_of(bytes, sizeof bytes);
+    tern_sync_get_txs_encode(&digest, &w);
+    assert_int_equal(w.size, 0);
+    assert_int_equal(tern_sync_get_txs_decode(tern_writer_view(&w), &digest_read), TERN_OK);
+    assert_true(tern_hash_equal(&digest, &digest_read));
+    tern_pb_write_bytes(&w, 1, tern_hash_view(&digest)); /* the default, said all the same */
+    assert_int_equal(tern_sync_get_txs_decode(tern_writer_view(&w), &digest_read),
+                     TERN_ERR_MALFORMED);
+    digest.bytes[7] = 1;
+    w = tern_writer_of(bytes, sizeof bytes);
+    tern_sync_get_txs_encode(&digest, &w);
+    assert_int_equal(tern_sync_get_txs_decode(tern_writer_view(&w), &digest_read), TERN_OK);
+    assert_true(tern_hash_equal(&digest, &digest_read));
     get.max = TERN_SYNC_HEADERS_MAX + 1;
     w = tern_writer_of(bytes, sizeof bytes);
     tern_sync_get_headers_encode(&get, &w);

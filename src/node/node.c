@@ -65,7 +65,7 @@ static void node_name(const struct tern_node *node, const char *what, char name[
 static void node_names(struct tern_node *node)
 {
     static const char *const what[NODE_PROTOCOLS_COUNT] = {"/status/1", "/headers/1", "/blocks/1",
-                                                           "/validate/1"};
+                                                           "/validate/1", "/txs/1"};
     node_name(node, "/blocks/1", node->topic_blocks);
     node_name(node, "/txs/1", node->topic_txs);
     for (size_t i = 0; i < NODE_PROTOCOLS_COUNT; i++)
@@ -127,6 +127,7 @@ tern_err tern_node_new(const struct tern_node_options *options, tern_time now,
     node->persistent = options->persistent;
     node->now = now;
     node->remote_again = TERN_TIME_NEVER;
+    node->pool_at = TERN_TIME_NEVER;
     tern_list_init(&node->serving);
     tern_genesis_hash(node->genesis, &node->genesis_hash);
     node_names(node);
@@ -216,23 +217,24 @@ static void node_host_event(struct tern_node *node, const struct tern_host_event
     }
 }
 
+bool node_chain_pump(struct tern_node *node)
+{
+    struct tern_chain_out out;
+    bool any = false;
+    while (tern_chain_next(node->chain, &out)) {
+        node_chain_out(node, &out);
+        any = true;
+    }
+    return any;
+}
+
 static bool node_host_pump(struct tern_node *node)
 {
     struct tern_host_event event;
     bool any = false;
     while (tern_host_core_next(node->host, &event)) {
         node_host_event(node, &event);
-        any = true;
-    }
-    return any;
-}
-
-static bool node_chain_pump(struct tern_node *node)
-{
-    struct tern_chain_out out;
-    bool any = false;
-    while (tern_chain_next(node->chain, &out)) {
-        node_chain_out(node, &out);
+        (void)node_chain_pump(node); /* the chain is drained after every step */
         any = true;
     }
     return any;
@@ -291,6 +293,7 @@ static void node_ticks(struct tern_node *node)
     if (node->now >= tern_sync_deadline(node->sync))
         node_sync_step(node, &(struct tern_sync_in){.kind = TERN_SYNC_TICK});
     node_remote_tick(node);
+    node_pool_tick(node);
 }
 
 static void node_input(void *self, tern_time now, const struct tern_input *in)
@@ -328,6 +331,7 @@ static tern_time node_deadline(void *self)
     if (!node->shutting)
         deadline = tern_time_min(deadline, tern_chain_deadline(node->chain, &clock));
     deadline = tern_time_min(deadline, tern_sync_deadline(node->sync));
+    deadline = tern_time_min(deadline, node->pool_at);
     return tern_time_min(deadline, node_remote_deadline(node));
 }
 

@@ -2,11 +2,15 @@
  * A chain node: one host, one chain, and what ties them together, as a pure machine.
  *
  *   topics    /tern/<net>/blocks/1, /tern/<net>/txs/1     what is valid is passed on, no more
- *   requests  /tern/<net>/{status,headers,blocks,validate}/1
+ *   requests  /tern/<net>/{status,headers,blocks,validate,txs}/1
  *
  *     gossip ─► chain ─► verdict ─► gossip            a block or transaction is relayed when it is
  * valid peers ─► sync ─► chain                          who is ahead is asked for headers, then
  * bodies chain ─► store ─► HEAD                          nothing is shown before it is stored
+ *
+ * Gossip tells a transaction once, to those who are there. So a node also asks a peer now and then,
+ * and a new one soon, for the transactions of its pool, if the pools differ; what it did not have
+ * it passes on. A partition that heals, and whoever restarts, gets to know what waits.
  *
  * <net> is the first four bytes of the genesis hash as hexadecimal text, so nodes of different
  * chains find no common protocol. Peers that speak ours are protected from being ended as idle.

@@ -4,6 +4,7 @@
  *   node_relay.c    blocks and transactions: gossip, the chain, what is submitted
  *   node_sync.c     what sync asks of peers, and their answers
  *   node_serve.c    what peers ask of us
+ *   node_pool.c     the transactions that wait at peers
  *   node_validate.c validating our own chain
  */
 #ifndef TERN_NODE_NODE_PRIVATE_H
@@ -31,6 +32,7 @@ enum node_protocol {
     NODE_HEADERS,
     NODE_BLOCKS,
     NODE_VALIDATE,
+    NODE_TXS,
     NODE_PROTOCOLS_COUNT,
 };
 
@@ -40,6 +42,7 @@ enum node_token {
     NODE_TOKEN_HEADERS,
     NODE_TOKEN_BLOCKS,
     NODE_TOKEN_VALIDATE,
+    NODE_TOKEN_TXS,
 };
 
 enum node_pending_kind {
@@ -49,6 +52,7 @@ enum node_pending_kind {
     PENDING_SYNC_BLOCK,
     PENDING_OWN_BLOCK,
     PENDING_OWN_TX,
+    PENDING_POOL_TX, /* of a peer's pool */
 };
 
 /* A block or transaction that the chain has and has not answered. Its tag is slot + generation. */
@@ -59,7 +63,7 @@ struct node_pending {
     tern_peer peer;
     uint64_t tag;             /* of who submitted it */
     struct tern_hash hash;    /* SYNC_BLOCK */
-    struct tern_chunk *chunk; /* OWN_*: to be published */
+    struct tern_chunk *chunk; /* OWN_*, POOL_TX: to be published */
 };
 
 /* A peer that speaks our protocols. */
@@ -125,6 +129,7 @@ struct tern_node {
     uint64_t messages_out;
     uint64_t remote_tag; /* of the peer validation that is asked for; remote_peer 0: none */
     tern_peer remote_peer;
+    tern_time pool_at;      /* when a peer is asked for its pool; NEVER: there is none */
     tern_time remote_again; /* when to ask again; NEVER: an answer is awaited */
 };
 
@@ -133,6 +138,8 @@ void node_push(struct tern_node *node, const struct tern_node_event *event);
 void node_emit_job(struct tern_node *node, struct tern_job *job, enum node_owner owner);
 void node_emit_store(struct tern_node *node, struct tern_store_request *request,
                      enum node_owner owner);
+/* node_chain_pump drains the chain: after every step of it, so that its answers never pile up. */
+bool node_chain_pump(struct tern_node *node);
 struct node_peer *node_find_peer(struct tern_node *node, tern_peer peer);
 
 /* node_relay.c */
@@ -141,7 +148,22 @@ void node_chain_out(struct tern_node *node, const struct tern_chain_out *out);
 /* node_deliver gives the chain a block that sync brought. */
 void node_deliver(struct tern_node *node, const struct tern_sync_out *out);
 
+/* node_offer_tx gives the chain a transaction of a peer's pool; what is new and valid is passed on.
+ */
+void node_offer_tx(struct tern_node *node, tern_peer peer, struct tern_view bytes);
+
+/* node_pool.c */
+void node_pool_peer(struct tern_node *node);
+void node_pool_tick(struct tern_node *node);
+void node_pool_response(struct tern_node *node, const struct tern_request_event *event);
+void node_pool_serve(struct tern_node *node, const struct tern_request_event *event);
+
 /* node_sync.c */
+/* node_send_request sends a request of sync's, or the like, to a peer. Errors of tern_request_send.
+ */
+TERN_NODISCARD tern_err node_send_request(struct tern_node *node, tern_peer peer,
+                                          enum node_token token_kind,
+                                          const struct tern_sync_out *out);
 void node_peer_speaks(struct tern_node *node, tern_peer peer);
 void node_peer_gone(struct tern_node *node, tern_peer peer);
 void node_response(struct tern_node *node, const struct tern_request_event *event);
@@ -151,6 +173,9 @@ tern_time node_remote_deadline(const struct tern_node *node);
 void node_remote_tick(struct tern_node *node);
 
 /* node_serve.c */
+void node_serve_answer(struct tern_node *node, tern_request_handle handle, uint32_t code,
+                       struct tern_view body);
+void node_serve_malformed(struct tern_node *node, const struct tern_request_event *event);
 void node_request(struct tern_node *node, const struct tern_request_event *event);
 void node_served(struct tern_node *node, struct tern_store_request *request);
 void node_serve_fini(struct tern_node *node);

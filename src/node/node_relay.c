@@ -118,7 +118,21 @@ static tern_err relay_submit(struct tern_node *node, enum node_pending_kind kind
                                              .bytes = bytes,
                                              .tag = tag,
                                              .solicited = true});
+    (void)node_chain_pump(node);
     return TERN_OK;
+}
+
+void node_offer_tx(struct tern_node *node, tern_peer peer, struct tern_view bytes)
+{
+    uint64_t tag;
+    struct node_pending *pending = pending_take(node, PENDING_POOL_TX, &tag);
+    if (pending == NULL)
+        return;
+    pending->peer = peer;
+    pending->chunk = tern_chunk_copy(node->mem, bytes); /* NULL: not passed on */
+    relay_step(node, &(struct tern_chain_in){
+                         .kind = TERN_CHAIN_TX, .bytes = bytes, .tag = tag, .source = peer});
+    (void)node_chain_pump(node);
 }
 
 tern_err tern_node_submit_tx(struct tern_node *node, tern_time now, struct tern_view bytes,
@@ -145,11 +159,15 @@ static void relay_publish(struct tern_node *node, const char *topic, struct tern
     node->messages_out++;
 }
 
+/* A block beside the best chain is not passed on: its state has not been checked. What an honest
+ * node might have said, one that is behind or ahead of us, is dropped without blame; such faults
+ * weigh nothing. */
 static enum tern_gossip_verdict relay_judge(const struct tern_chain_out *out)
 {
     if (out->err == TERN_OK)
-        return TERN_GOSSIP_ACCEPT;
-    return out->err == TERN_ERR_PROTOCOL ? TERN_GOSSIP_REJECT : TERN_GOSSIP_IGNORE;
+        return out->side ? TERN_GOSSIP_IGNORE : TERN_GOSSIP_ACCEPT;
+    bool guilty = out->err == TERN_ERR_PROTOCOL && tern_fault_weight(out->fault) > 0;
+    return guilty ? TERN_GOSSIP_REJECT : TERN_GOSSIP_IGNORE;
 }
 
 static void relay_blame(struct tern_node *node, tern_peer peer, tern_fault fault)
@@ -203,6 +221,11 @@ static void relay_answer(struct tern_node *node, const struct tern_chain_out *ou
     case PENDING_OWN_BLOCK:
     case PENDING_OWN_TX:
         relay_tell_submitter(node, &pending, out);
+        break;
+    case PENDING_POOL_TX:
+        relay_blame(node, pending.peer, out->fault);
+        if (out->err == TERN_OK && pending.chunk != NULL)
+            relay_publish(node, node->topic_txs, tern_chunk_view(pending.chunk));
         break;
     case PENDING_FREE:
         TERN_UNREACHABLE();

@@ -7,8 +7,8 @@
 
 enum { SERVE_ROW_SIZE = TERN_BLOCK_SIZE_MAX + TERN_HEADER_SIZE_MAX + 256 };
 
-static void serve_answer(struct tern_node *node, tern_request_handle handle, uint32_t code,
-                         struct tern_view body)
+void node_serve_answer(struct tern_node *node, tern_request_handle handle, uint32_t code,
+                       struct tern_view body)
 {
     node->messages_out++;
     tern_request_answer(tern_host_core_requests(node->host), handle,
@@ -22,7 +22,7 @@ static void serve_refuse(struct tern_node *node, tern_request_handle handle, uin
                         &(struct tern_answer){.code = code, .reason = tern_view_str(reason)});
 }
 
-static void serve_malformed(struct tern_node *node, const struct tern_request_event *event)
+void node_serve_malformed(struct tern_node *node, const struct tern_request_event *event)
 {
     tern_swarm_report(tern_host_core_swarm(node->host), node->now, event->peer,
                       TERN_FAULT_CHAIN_SYNC_MALFORMED);
@@ -38,7 +38,7 @@ static void serve_status(struct tern_node *node, const struct tern_request_event
     struct tern_chain_head head;
     struct tern_sync_status theirs;
     if (tern_sync_status_decode(event->body, &theirs) != TERN_OK) {
-        serve_malformed(node, event);
+        node_serve_malformed(node, event);
         return;
     }
     tern_chain_stored_head(node->chain, &head);
@@ -47,7 +47,7 @@ static void serve_status(struct tern_node *node, const struct tern_request_event
                                                        .head = head.hash},
                             &w);
     TERN_CHECK(tern_writer_ok(&w));
-    serve_answer(node, event->handle, TERN_REQUEST_OK, tern_writer_view(&w));
+    node_serve_answer(node, event->handle, TERN_REQUEST_OK, tern_writer_view(&w));
     struct node_peer *peer = node_find_peer(node, event->peer);
     if (peer == NULL)
         return;
@@ -95,7 +95,7 @@ static void serving_free(struct tern_node *node, struct node_serving *serving)
 
 static void serving_finish(struct tern_node *node, struct node_serving *serving)
 {
-    serve_answer(node, serving->handle, TERN_REQUEST_OK, tern_writer_view(&serving->out));
+    node_serve_answer(node, serving->handle, TERN_REQUEST_OK, tern_writer_view(&serving->out));
     serving_free(node, serving);
 }
 
@@ -104,7 +104,6 @@ static void serving_get(struct tern_node *node, struct node_serving *serving,
 {
     serving->request =
         (struct tern_store_request){.kind = TERN_STORE_GET,
-                                    .owner_tag = (uint64_t)(uintptr_t)serving,
                                     .space = (uint8_t)space,
                                     .key = tern_view_of(serving->key, key_size),
                                     .result = {.data = serving->row, .size = SERVE_ROW_SIZE}};
@@ -167,7 +166,7 @@ static void serve_headers(struct tern_node *node, const struct tern_request_even
     struct tern_sync_get_headers get;
     uint64_t height;
     if (tern_sync_get_headers_decode(event->body, &get) != TERN_OK) {
-        serve_malformed(node, event);
+        node_serve_malformed(node, event);
         return;
     }
     if (!tern_sync_locate(tern_chain_ledger(node->chain), &get, &height)) {
@@ -190,7 +189,7 @@ static void serve_blocks(struct tern_node *node, const struct tern_request_event
 {
     struct tern_sync_get_blocks get;
     if (tern_sync_get_blocks_decode(event->body, &get) != TERN_OK) {
-        serve_malformed(node, event);
+        node_serve_malformed(node, event);
         return;
     }
     struct node_serving *serving =
@@ -212,7 +211,7 @@ static void serve_validation(struct tern_node *node, const struct tern_request_e
     struct tern_sync_validation told;
     bool restart;
     if (tern_sync_get_validation_decode(event->body, &restart) != TERN_OK) {
-        serve_malformed(node, event);
+        node_serve_malformed(node, event);
         return;
     }
     tern_validate_result(node->validation.core, &told);
@@ -226,14 +225,14 @@ static void serve_validation(struct tern_node *node, const struct tern_request_e
     }
     tern_sync_validation_encode(&told, &w);
     TERN_CHECK(tern_writer_ok(&w));
-    serve_answer(node, event->handle, TERN_REQUEST_OK, tern_writer_view(&w));
+    node_serve_answer(node, event->handle, TERN_REQUEST_OK, tern_writer_view(&w));
 }
 
 void node_request(struct tern_node *node, const struct tern_request_event *event)
 {
-    static void (*const serve[NODE_PROTOCOLS_COUNT])(
-        struct tern_node *, const struct tern_request_event *) = {serve_status, serve_headers,
-                                                                  serve_blocks, serve_validation};
+    static void (*const serve[NODE_PROTOCOLS_COUNT])(struct tern_node *,
+                                                     const struct tern_request_event *) = {
+        serve_status, serve_headers, serve_blocks, serve_validation, node_pool_serve};
     node->messages_in++;
     if (!node->ready || event->protocol == NULL) {
         serve_refuse(node, event->handle, TERN_REQUEST_BUSY, "the chain is being loaded");

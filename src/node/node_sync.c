@@ -25,6 +25,7 @@ void node_peer_speaks(struct tern_node *node, tern_peer peer)
     node->peers[node->peers_count++] = (struct node_peer){.peer = peer};
     tern_swarm_protect(swarm, peer);
     node_sync_step(node, &(struct tern_sync_in){.kind = TERN_SYNC_PEER_UP, .peer = peer});
+    node_pool_peer(node);
 }
 
 static void remote_end(struct tern_node *node, tern_err err,
@@ -52,13 +53,14 @@ void node_peer_gone(struct tern_node *node, tern_peer peer)
 
 /* --- asking --- */
 
-static tern_err sync_send(struct tern_node *node, tern_peer peer, enum node_token token_kind,
-                          const struct tern_sync_out *out)
+tern_err node_send_request(struct tern_node *node, tern_peer peer, enum node_token token_kind,
+                           const struct tern_sync_out *out)
 {
     static const enum node_protocol protocols[] = {[NODE_TOKEN_STATUS] = NODE_STATUS,
                                                    [NODE_TOKEN_HEADERS] = NODE_HEADERS,
                                                    [NODE_TOKEN_BLOCKS] = NODE_BLOCKS,
-                                                   [NODE_TOKEN_VALIDATE] = NODE_VALIDATE};
+                                                   [NODE_TOKEN_VALIDATE] = NODE_VALIDATE,
+                                                   [NODE_TOKEN_TXS] = NODE_TXS};
     TERN_CHECK(out->token >> TOKEN_SHIFT == 0);
     node->messages_out++;
     return tern_request_send(
@@ -75,7 +77,7 @@ static void sync_ask(struct tern_node *node, enum node_token token_kind,
                      const struct tern_sync_out *out)
 {
     struct tern_sync_in failed = {.kind = TERN_SYNC_FAILED, .peer = out->peer, .token = out->token};
-    if (sync_send(node, out->peer, token_kind, out) != TERN_OK)
+    if (node_send_request(node, out->peer, token_kind, out) != TERN_OK)
         node_sync_step(node, &failed);
 }
 
@@ -156,6 +158,10 @@ void node_response(struct tern_node *node, const struct tern_request_event *even
         remote_answer(node, event);
         return;
     }
+    if (kind == NODE_TOKEN_TXS) {
+        node_pool_response(node, event);
+        return;
+    }
     if (node_find_peer(node, event->peer) == NULL)
         return; /* sync knows that it has gone */
     if (event->err == TERN_OK && event->answer.code == TERN_REQUEST_OK) {
@@ -179,7 +185,7 @@ static tern_err remote_ask(struct tern_node *node, bool restart)
     TERN_CHECK(tern_writer_ok(&w));
     struct tern_sync_out out = {.bytes = tern_writer_view(&w)};
     node->remote_again = TERN_TIME_NEVER;
-    return sync_send(node, node->remote_peer, NODE_TOKEN_VALIDATE, &out);
+    return node_send_request(node, node->remote_peer, NODE_TOKEN_VALIDATE, &out);
 }
 
 tern_err tern_node_validate_peer(struct tern_node *node, tern_time now, tern_peer peer,
