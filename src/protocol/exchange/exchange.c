@@ -152,6 +152,7 @@ static void exchange_serve(struct tern_exchange *x, tern_time now, struct tern_s
                       ? 0
                       : (size_t)tern_random_below(x->random, count - TERN_EXCHANGE_RECORDS_MAX + 1);
     size_t given = 1;
+    /* What the stream does not take at once is left out. */
     bool fine = tern_own_record_seal(x->swarm, now, &out) == TERN_OK &&
                 exchange_write(x, stream, tern_writer_view(&out));
     TERN_MAP_FOREACH (entry, &x->records) {
@@ -165,7 +166,7 @@ static void exchange_serve(struct tern_exchange *x, tern_time now, struct tern_s
             break;
         fine = exchange_write(x, stream, tern_view_of(record->bytes, record->size));
     }
-    if (!fine || tern_swarm_close_write(x->swarm, stream) != TERN_OK)
+    if (tern_swarm_close_write(x->swarm, stream) != TERN_OK)
         tern_swarm_reset(x->swarm, stream, TERN_STREAM_CODE_RESOURCE_LIMIT);
 }
 

@@ -17,7 +17,10 @@ enum exchange_state {
 /* One request, ours or theirs. Its stream carries slot + 1 as user value. */
 struct exchange {
     enum exchange_state state;
+    uint32_t slot;
     uint32_t generation;
+    bool ours;
+    bool cancelled; /* its event is not given */
     tern_peer peer;
     struct tern_peer_id peer_id;
     struct tern_stream stream;
@@ -39,7 +42,7 @@ struct tern_requests {
     struct exchange **exchanges; /* by slot */
     size_t count;
     size_t capacity;
-    size_t used;
+    size_t used[2];          /* theirs, ours */
     struct tern_ring events; /* uint32_t: slots with an event */
     tern_time deadline;      /* no exchange is due before this */
     uint32_t given;          /* slot whose event was given last, to be freed; UINT32_MAX: none */
@@ -47,13 +50,14 @@ struct tern_requests {
 
 /* --- slots --- */
 
-static struct exchange *exchange_new(struct tern_requests *r)
+static struct exchange *exchange_new(struct tern_requests *r, bool ours)
 {
     uint32_t slot = 0;
+    if (r->used[ours] >= TERN_REQUEST_RUNNING_MAX)
+        return NULL;
     while (slot < r->count && r->exchanges[slot]->state != EXCHANGE_FREE)
         slot++;
-    if (slot == 2 * TERN_REQUEST_RUNNING_MAX)
-        return NULL;
+    TERN_CHECK(slot < 2 * TERN_REQUEST_RUNNING_MAX);
     if (slot == r->count) {
         if (r->count == r->capacity) {
             size_t capacity = r->capacity == 0 ? 16 : 2 * r->capacity;
@@ -71,9 +75,9 @@ static struct exchange *exchange_new(struct tern_requests *r)
     }
     struct exchange *x = r->exchanges[slot];
     uint32_t generation = x->generation + 1;
-    *x = (struct exchange){.generation = generation};
+    *x = (struct exchange){.slot = slot, .generation = generation, .ours = ours};
     tern_frame_reader_init(&x->reader, r->mem, r->options.size_max + TERN_REQUEST_REASON_MAX + 64);
-    r->used++;
+    r->used[ours]++;
     return x;
 }
 
@@ -84,21 +88,12 @@ static void exchange_free(struct tern_requests *r, struct exchange *x)
     tern_chunk_unref(x->unsent);
     x->unsent = NULL;
     x->state = EXCHANGE_FREE;
-    r->used--;
-}
-
-static uint32_t exchange_slot(const struct tern_requests *r, const struct exchange *x)
-{
-    for (uint32_t i = 0; i < r->count; i++)
-        if (r->exchanges[i] == x)
-            return i;
-    TERN_UNREACHABLE();
+    r->used[x->ours]--;
 }
 
 static void exchange_push_event(struct tern_requests *r, const struct exchange *x)
 {
-    uint32_t slot = exchange_slot(r, x);
-    tern_err err = tern_ring_push(&r->events, &slot);
+    tern_err err = tern_ring_push(&r->events, &x->slot);
     TERN_CHECK(err == TERN_OK); /* there is room for every slot, taken at the start */
 }
 
@@ -137,9 +132,9 @@ tern_err tern_request_send(struct tern_requests *r, tern_time now,
 {
     if (request->body.size > r->options.size_max)
         return TERN_ERR_TOO_LARGE;
-    if (r->used >= TERN_REQUEST_RUNNING_MAX)
+    if (r->used[true] >= TERN_REQUEST_RUNNING_MAX)
         return TERN_ERR_FULL;
-    struct exchange *x = exchange_new(r);
+    struct exchange *x = exchange_new(r, true);
     if (x == NULL)
         return TERN_ERR_MEMORY;
     x->state = EXCHANGE_ASKING;
@@ -155,7 +150,7 @@ tern_err tern_request_send(struct tern_requests *r, tern_time now,
         .service = r->number,
         .peer = request->peer,
         .offer = {.names = &x->name, .names_count = 1, .class = request->class},
-        .user = exchange_slot(r, x) + 1};
+        .user = x->slot + 1U};
     tern_err err = x->unsent == NULL ? TERN_ERR_MEMORY
                                      : tern_swarm_open_stream(r->swarm, now, &open, &x->stream);
     if (err != TERN_OK) {
@@ -170,7 +165,11 @@ void tern_request_cancel(struct tern_requests *r, tern_token token)
 {
     for (size_t i = 0; i < r->count; i++) {
         struct exchange *x = r->exchanges[i];
-        if (x->state != EXCHANGE_ASKING || x->token != token)
+        if (!x->ours || x->token != token)
+            continue;
+        if (x->state == EXCHANGE_ENDED && i != r->given)
+            x->cancelled = true; /* over already, but its event waits */
+        if (x->state != EXCHANGE_ASKING)
             continue;
         tern_swarm_reset(r->swarm, x->stream, TERN_STREAM_CODE_NONE);
         exchange_free(r, x);
@@ -224,12 +223,32 @@ static bool exchange_blames(tern_err err)
            err == TERN_ERR_TRUNCATED || err == TERN_ERR_END;
 }
 
+static tern_err answer_decode(struct tern_view message, struct tern_answer *answer)
+{
+    struct tern_pb_iter it = tern_pb_iter_of(message);
+    struct tern_pb_field field;
+    *answer = (struct tern_answer){0};
+    while (tern_pb_next(&it, &field)) {
+        if (field.tag == TERN_PB_TAG(1, TERN_PB_VARINT))
+            answer->code = field.value > UINT32_MAX ? UINT32_MAX : (uint32_t)field.value;
+        else if (field.tag == TERN_PB_TAG(2, TERN_PB_BYTES))
+            answer->reason = field.bytes;
+        else if (field.tag == TERN_PB_TAG(3, TERN_PB_BYTES))
+            answer->body = field.bytes;
+    }
+    answer->reason.size = tern_min_size(answer->reason.size, TERN_REQUEST_REASON_MAX);
+    return tern_pb_end(&it);
+}
+
 static void exchange_read_answer(struct tern_requests *r, tern_time now, struct exchange *x)
 {
     tern_err err = tern_frame_read(&x->reader, r->swarm, x->stream, &x->message);
     if (err == TERN_ERR_AGAIN)
         return;
     struct tern_stream stream = x->stream;
+    struct tern_answer answer;
+    if (err == TERN_OK)
+        err = answer_decode(x->message, &answer);
     if (exchange_blames(err))
         tern_swarm_report(r->swarm, now, x->peer, exchange_fault(err));
     exchange_ended(r, x, exchange_blames(err) ? TERN_ERR_PROTOCOL : err);
@@ -249,7 +268,9 @@ static void exchange_read_request(struct tern_requests *r, tern_time now, struct
     }
     if (exchange_blames(err))
         tern_swarm_report(r->swarm, now, x->peer, exchange_fault(err));
-    tern_swarm_reset(r->swarm, x->stream, TERN_STREAM_CODE_VIOLATION);
+    tern_swarm_reset(r->swarm, x->stream,
+                     exchange_blames(err) ? TERN_STREAM_CODE_VIOLATION
+                                          : TERN_STREAM_CODE_RESOURCE_LIMIT);
     exchange_free(r, x);
 }
 
@@ -258,7 +279,7 @@ static void exchange_read_request(struct tern_requests *r, tern_time now, struct
 static void requests_opened(struct tern_requests *r, tern_time now,
                             const struct tern_swarm_event *event)
 {
-    struct exchange *x = exchange_new(r);
+    struct exchange *x = exchange_new(r, false);
     if (x == NULL) {
         tern_swarm_reset(r->swarm, event->stream, TERN_STREAM_CODE_RESOURCE_LIMIT);
         return;
@@ -269,7 +290,7 @@ static void requests_opened(struct tern_requests *r, tern_time now,
     x->protocol = event->protocol;
     x->stream = event->stream;
     exchange_set_deadline(r, x, tern_time_add(now, r->options.serve_timeout_ns));
-    tern_swarm_set_user(r->swarm, event->stream, exchange_slot(r, x) + 1);
+    tern_swarm_set_user(r->swarm, event->stream, x->slot + 1U);
 }
 
 static struct exchange *requests_of(struct tern_requests *r, const struct tern_swarm_event *event)
@@ -391,23 +412,6 @@ static const struct tern_service_ops requests_ops = {.name = "request",
 
 /* --- events for the owner --- */
 
-static tern_err answer_decode(struct tern_view message, struct tern_answer *answer)
-{
-    struct tern_pb_iter it = tern_pb_iter_of(message);
-    struct tern_pb_field field;
-    *answer = (struct tern_answer){0};
-    while (tern_pb_next(&it, &field)) {
-        if (field.tag == TERN_PB_TAG(1, TERN_PB_VARINT))
-            answer->code = field.value > UINT32_MAX ? UINT32_MAX : (uint32_t)field.value;
-        else if (field.tag == TERN_PB_TAG(2, TERN_PB_BYTES))
-            answer->reason = field.bytes;
-        else if (field.tag == TERN_PB_TAG(3, TERN_PB_BYTES))
-            answer->body = field.bytes;
-    }
-    answer->reason.size = tern_min_size(answer->reason.size, TERN_REQUEST_REASON_MAX);
-    return tern_pb_end(&it);
-}
-
 static void requests_give(struct tern_requests *r, uint32_t slot, struct tern_request_event *event)
 {
     struct exchange *x = r->exchanges[slot];
@@ -416,8 +420,8 @@ static void requests_give(struct tern_requests *r, uint32_t slot, struct tern_re
         event->kind = TERN_REQUEST_EVENT_RESPONSE;
         event->token = x->token;
         event->err = x->err;
-        if (x->err == TERN_OK && answer_decode(x->message, &event->answer) != TERN_OK)
-            event->err = TERN_ERR_PROTOCOL;
+        if (x->err == TERN_OK)
+            TERN_IGNORE(answer_decode(x->message, &event->answer)); /* it did when it came */
         r->given = slot;
         return;
     }
@@ -435,10 +439,14 @@ bool tern_requests_next(struct tern_requests *r, struct tern_request_event *even
         exchange_free(r, r->exchanges[r->given]);
         r->given = UINT32_MAX;
     }
-    if (!tern_ring_pop(&r->events, &slot))
-        return false;
-    requests_give(r, slot, event);
-    return true;
+    while (tern_ring_pop(&r->events, &slot)) {
+        if (!r->exchanges[slot]->cancelled) {
+            requests_give(r, slot, event);
+            return true;
+        }
+        exchange_free(r, r->exchanges[slot]);
+    }
+    return false;
 }
 
 /* --- making --- */
