@@ -98,7 +98,8 @@ void puppet_end(struct puppet_world *pw, struct tern_stream stream)
 
 void puppet_run(struct puppet_world *pw, tern_time duration)
 {
-    test_kick(pw->puppet);
+    if (pw->puppet->swarm != NULL)
+        test_kick(pw->puppet);
     test_kick(pw->node);
     test_run(pw->world, duration);
 }

@@ -653,13 +653,14 @@ static tern_err gossip_publish_encoded(struct tern_gossip *g, struct gossip_topi
                                        struct tern_view raw)
 {
     struct tern_gossip_message_view view;
-    uint8_t id[GOSSIP_ID_SIZE_MAX];
+    uint8_t id_bytes[GOSSIP_ID_SIZE_MAX];
     tern_err err = tern_gossip_message_decode(raw, &view);
     TERN_CHECK(err == TERN_OK);
-    uint64_t hash = gossip_message_hash(g, topic, gossip_message_id(g, &view, id));
+    struct tern_view id = gossip_message_id(g, &view, id_bytes);
+    uint64_t hash = gossip_message_hash(g, topic, id);
     if (gossip_seen_has(&g->seen, hash))
         return TERN_ERR_EXISTS;
-    struct gossip_message *message = gossip_message_new(g, topic, &view);
+    struct gossip_message *message = gossip_message_new(g, topic, &view, id, hash);
     if (message == NULL)
         return TERN_ERR_FULL;
     (void)gossip_seen_add(&g->seen, g->now, hash);

@@ -99,9 +99,11 @@ static void message_move(struct tern_gossip_message_view *view, const uint8_t *t
 }
 
 struct gossip_message *gossip_message_new(struct tern_gossip *g, struct gossip_topic *topic,
-                                          const struct tern_gossip_message_view *view)
+                                          const struct tern_gossip_message_view *view,
+                                          struct tern_view id, uint64_t hash)
 {
     size_t offset;
+    TERN_CHECK(id.size <= GOSSIP_ID_SIZE_MAX);
     if (g->pending_count >= g->params.pending_max ||
         g->pending_bytes + view->raw.size > g->params.pending_bytes_max)
         return NULL;
@@ -122,8 +124,9 @@ struct gossip_message *gossip_message_new(struct tern_gossip *g, struct gossip_t
     topic->messages_count++;
     g->pending_count++;
     g->pending_bytes += view->raw.size;
-    message->id_size = (uint8_t)gossip_message_id(g, &message->view, message->id).size;
-    message->hash = gossip_message_hash(g, topic, tern_view_of(message->id, message->id_size));
+    message->id_size = (uint8_t)id.size;
+    memcpy(message->id, id.data, id.size);
+    message->hash = hash;
     return message;
 }
 
@@ -433,7 +436,7 @@ void gossip_message_arrived(struct tern_gossip *g, uint32_t peer, struct tern_vi
         return;
     }
     gossip_fulfil(g, hash);
-    struct gossip_message *message = gossip_message_new(g, topic, &view);
+    struct gossip_message *message = gossip_message_new(g, topic, &view, id, hash);
     if (message == NULL)
         gossip_count(g, TERN_METRIC_GOSSIP_BACKLOG_DROPPED);
     else

@@ -249,9 +249,11 @@ void gossip_malformed(struct tern_gossip *g, uint32_t peer);
 /* gossip_message.c */
 void gossip_message_arrived(struct tern_gossip *g, uint32_t peer, struct tern_view raw);
 void gossip_message_release(struct tern_gossip *g, struct gossip_message *message);
-/* gossip_message_new takes a slot and frames the decoded message; NULL: full or no memory. */
+/* gossip_message_new takes a slot and frames the decoded message, whose id and hash the caller
+ * has found out already; NULL: full or no memory. */
 struct gossip_message *gossip_message_new(struct tern_gossip *g, struct gossip_topic *topic,
-                                          const struct tern_gossip_message_view *view);
+                                          const struct tern_gossip_message_view *view,
+                                          struct tern_view id, uint64_t hash);
 /* gossip_message_hash is what stands for a topic and an id in the seen cache. */
 uint64_t gossip_message_hash(const struct tern_gossip *g, const struct gossip_topic *topic,
                              struct tern_view id);
