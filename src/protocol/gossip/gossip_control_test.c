@@ -462,6 +462,46 @@ static void what_is_queued_for_a_peer_that_goes_is_dropped(void **state)
     assert_int_equal(lone_sent(&lone, next, PART_SUBSCRIBE, "b"), 0);
 }
 
+/* A hello, a fault, a subscription's answer: queued, not drained, and then the peer is gone. */
+static void outs_that_wait_go_with_their_peer(void **state)
+{
+    static uint8_t large[TEST_BYTES_MAX + 1];
+    struct tern_gossip_peer_options options = {.kind = TERN_GOSSIP_V11, .id = test_id(3)};
+    uint32_t peer, next;
+    (void)state;
+    assert_true(lone_start(&lone));
+    lone_subscribe(&lone, "a", 0);
+    for (int reused = 0; reused < 2; reused++) {
+        lone_clear(&lone);
+        assert_ok(tern_gossip_peer_up(lone.core, lone.now, &options, &peer));
+        tern_gossip_rpc(lone.core, lone.now, peer, tern_view_of(large, sizeof large));
+        tern_gossip_peer_down(lone.core, lone.now, peer);
+        if (reused == 1) {
+            assert_ok(tern_gossip_peer_up(lone.core, lone.now, &options, &next));
+            assert_int_equal(next, peer);
+        }
+        lone_drain(&lone);
+        assert_int_equal(lone_faults_all(&lone), 0);
+        assert_int_equal(lone_count(&lone, TERN_GOSSIP_SEND), reused); /* its own hello, once */
+    }
+}
+
+static void a_list_cut_off_by_the_limit_is_not_malformed(void **state)
+{
+    uint8_t id[32];
+    (void)state;
+    uint32_t peer = start_with_peer();
+    assert_int_equal(lone_publish(&lone, "a", "x"), TERN_OK);
+    test_id_of_data("x", id);
+    const struct tern_view ids[] = {{id, 32}, {id, 32}, {id, 32}, {id, 32}, {id, 32}, {id, 32}};
+    struct tern_writer w = begin();
+    rpc_ids(&w, NULL, ids, TERN_COUNT_OF(ids)); /* the fourth is too many, two are behind it */
+    lone_send(&lone, peer, &w);
+    assert_int_equal(lone_sent(&lone, peer, PART_MESSAGE, "x"), 3);
+    assert_int_equal(lone_faults(&lone, peer, TERN_FAULT_GOSSIP_IWANT_FLOOD), 1);
+    assert_int_equal(lone_faults_all(&lone), 1);
+}
+
 int main(void)
 {
 #define LONE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -488,6 +528,8 @@ int main(void)
         LONE(many_may_ask_for_one_message),
         LONE(lack_of_memory_is_not_the_askers_fault),
         LONE(what_is_queued_for_a_peer_that_goes_is_dropped),
+        LONE(outs_that_wait_go_with_their_peer),
+        LONE(a_list_cut_off_by_the_limit_is_not_malformed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -522,10 +522,13 @@ static void a_topic_left_while_a_message_waits_drops_it(void **state)
     uint32_t peer, other;
     (void)state;
     tern_gossip_handle handle = one_waits(&peer, &other);
+    uint32_t old = lone_up(&lone, TERN_GOSSIP_FLOODSUB, true, 3); /* is in no mesh to be left */
+    lone_subscribed(&lone, old, "a");
     tern_gossip_unsubscribe(lone.core, lone.now, tern_view_str("a"));
     lone_drain(&lone);
     lone_verdict(&lone, handle, TERN_GOSSIP_ACCEPT);
     assert_int_equal(lone_sent(&lone, other, PART_MESSAGE, NULL), 0);
+    assert_int_equal(lone_sent(&lone, old, PART_MESSAGE, NULL), 0);
     lone_verdict(&lone, handle, TERN_GOSSIP_ACCEPT);
 }
 
