@@ -549,6 +549,10 @@ static bool conn_pop_pending(struct tern_conn *conn, struct tern_conn_event *eve
     *event = conn->pending[0];
     conn->pending_count--;
     memmove(conn->pending, conn->pending + 1, conn->pending_count * sizeof conn->pending[0]);
+    /* Not sooner: the muxer would give the stream's slot to the next one, and the owner would have
+     * two streams in one place. */
+    if (event->fault == TERN_FAULT_CONN_NEGOTIATE_TIMEOUT && conn->mux.ops != NULL)
+        conn->mux.ops->reset(conn->mux.self, event->stream, CONN_STREAM_CODE_NEGOTIATION);
     return true;
 }
 

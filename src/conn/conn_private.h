@@ -80,6 +80,9 @@ void conn_fail(struct tern_conn *conn, tern_err err, tern_fault fault);
 
 void conn_pend(struct tern_conn *conn, const struct tern_conn_event *event);
 
+/* Error codes on the wire (libp2p/specs error codes): what a reset stream tells. */
+enum { CONN_STREAM_CODE_NEGOTIATION = 0x1001 };
+
 /* conn_drop_events forgets what is pending of a stream that its owner has reset. */
 void conn_drop_events(struct tern_conn *conn, tern_stream_id stream);
 

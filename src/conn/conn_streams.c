@@ -11,9 +11,6 @@
 #include "base/check.h"
 #include "conn/conn_private.h"
 
-/* Error codes on the wire (libp2p/specs error codes): what a reset stream tells. */
-enum { CONN_STREAM_CODE_NEGOTIATION = 0x1001 };
-
 static struct conn_stream *streams_find(const struct tern_conn *conn, tern_stream_id id)
 {
     uint32_t slot = (uint32_t)id;
@@ -309,7 +306,7 @@ void conn_streams_tick(struct tern_conn *conn, tern_time now)
             TERN_LIST_ENTRY(conn->negotiating.next, struct conn_stream, link);
         if (stream->deadline > now)
             return;
-        conn->mux.ops->reset(conn->mux.self, stream->id, CONN_STREAM_CODE_NEGOTIATION);
+        event.stream = stream->id; /* reset when it is told: its slot is the owner's until then */
         if (!streams_ended(conn, stream, TERN_ERR_TIMEOUT, &event))
             event.kind = TERN_CONN_STREAM_FAULT;
         event.fault = TERN_FAULT_CONN_NEGOTIATE_TIMEOUT;
