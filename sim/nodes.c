@@ -145,6 +145,7 @@ static void node_stop(void *context, uint32_t number, struct tern_machine machin
     TERN_CHECK(node->number == number && machine.self == node);
     tern_node_free(node->core);
     node->core = NULL;
+    node->failed = false; /* what was under way at a crash failed, and nobody is there to mind */
     memset(node->answers, 0, sizeof node->answers);
 }
 
