@@ -31,7 +31,7 @@ struct bench {
     struct tern_random random;
     struct tern_aead_engine aead;
     struct host hosts[2];
-    struct tern_secure ends[2];
+    struct tern_channel ends[2];
     uint8_t *buffer;
     size_t buffer_size;
 };
@@ -82,11 +82,11 @@ static void bench_fini(struct bench *b)
 
 /* ---- handshakes ---- */
 
-static void drain_handshake(struct tern_secure *end)
+static void drain_handshake(struct tern_channel *end)
 {
-    struct tern_secure_event event;
+    struct tern_channel_event event;
     while (end->ops->next(end->self, &event)) {
-        if (event.kind != TERN_SECURE_JOB)
+        if (event.kind != TERN_CHANNEL_JOB)
             continue;
         event.job->run(event.job);
         must(end->ops->job_done(end->self, 0, event.job));
@@ -110,8 +110,8 @@ static void open_channel(struct bench *b)
     for (int message = 0; message < 3; message++) {
         uint8_t bytes[1024];
         struct tern_writer out = tern_writer_of(bytes, sizeof bytes);
-        struct tern_secure *from = &b->ends[message % 2];
-        struct tern_secure *to = &b->ends[1 - message % 2];
+        struct tern_channel *from = &b->ends[message % 2];
+        struct tern_channel *to = &b->ends[1 - message % 2];
         from->ops->control(from->self, 0, &out);
         size_t used;
         must(
@@ -192,7 +192,7 @@ static void bench_handshakes(struct bench *b)
 
 static void seal_by_channel(struct bench *b, size_t size)
 {
-    struct tern_secure *end = &b->ends[0];
+    struct tern_channel *end = &b->ends[0];
     struct tern_writer out = tern_writer_of(b->buffer, b->buffer_size);
     for (int i = 0; i < FRAMES; i++) {
         struct tern_span room = end->ops->seal_begin(end->self, &out);
@@ -203,14 +203,14 @@ static void seal_by_channel(struct bench *b, size_t size)
 
 static void open_by_channel(struct bench *b, size_t size)
 {
-    struct tern_secure *end = &b->ends[1];
+    struct tern_channel *end = &b->ends[1];
     struct tern_slice in = {.view = {b->buffer, FRAMES * (size + TERN_NOISE_OVERHEAD)}};
     size_t opened = 0;
     while (in.view.size > 0) {
         size_t used;
         must(end->ops->recv(end->self, 0, in, &used));
         in.view = tern_view_of(in.view.data + used, in.view.size - used);
-        struct tern_secure_event event;
+        struct tern_channel_event event;
         while (end->ops->next(end->self, &event))
             opened += event.data.view.size;
     }

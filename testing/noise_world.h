@@ -94,13 +94,13 @@ static inline void world_free(struct world *w)
 
 static inline const struct tern_secure_remote *remote(const struct world *w, int i)
 {
-    const struct tern_secure *s = &w->pump.ends[i].secure;
+    const struct tern_channel *s = &w->pump.ends[i].secure;
     return s->ops->remote(s->self);
 }
 
 static inline tern_fault fault_of(const struct world *w, int i)
 {
-    const struct tern_secure *s = &w->pump.ends[i].secure;
+    const struct tern_channel *s = &w->pump.ends[i].secure;
     return s->ops->fault(s->self);
 }
 

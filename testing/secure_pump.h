@@ -8,7 +8,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
-#include "secure/secure.h"
+#include "secure/channel.h"
 
 enum { PUMP_WIRE_SIZE = 1 << 20, PUMP_STEPS_MAX = 4000000 };
 
@@ -19,7 +19,7 @@ struct pump_wire {
 };
 
 struct pump_end {
-    struct tern_secure secure;
+    struct tern_channel secure;
     struct tern_mem *mem;
     struct pump_wire out; /* what this end has sent; the other one reads it */
     struct tern_job *job; /* given out, not run yet */
@@ -51,7 +51,7 @@ static inline void pump_write(struct pump *pump, struct pump_end *end)
     struct pump_wire *wire = &end->out;
     room = tern_min_size(room, PUMP_WIRE_SIZE - wire->tail);
     struct tern_writer w = tern_writer_of(wire->bytes + wire->tail, room);
-    const struct tern_secure_ops *ops = end->secure.ops;
+    const struct tern_channel_ops *ops = end->secure.ops;
     ops->control(end->secure.self, 0, &w);
     while (end->done && end->sent_size < end->message_size) {
         struct tern_span span = ops->seal_begin(end->secure.self, &w);
@@ -72,24 +72,24 @@ static inline void pump_write(struct pump *pump, struct pump_end *end)
 
 static inline void pump_drain(struct pump_end *end)
 {
-    struct tern_secure_event event;
+    struct tern_channel_event event;
     while (end->secure.ops->next(end->secure.self, &event)) {
         switch (event.kind) {
-        case TERN_SECURE_JOB:
+        case TERN_CHANNEL_JOB:
             end->job = event.job;
             end->jobs_count++;
             break;
-        case TERN_SECURE_HANDSHAKE_DONE:
+        case TERN_CHANNEL_HANDSHAKE_DONE:
             TERN_CHECK(!end->done);
             end->done = true;
             break;
-        case TERN_SECURE_DATA:
+        case TERN_CHANNEL_DATA:
             TERN_CHECK(end->done && event.data.view.size > 0);
             for (size_t i = 0; i < event.data.view.size; i++)
                 TERN_CHECK(event.data.view.data[i] == pump_byte(end->got_size + i));
             end->got_size += event.data.view.size;
             break;
-        case TERN_SECURE_END:
+        case TERN_CHANNEL_END:
             TERN_UNREACHABLE();
         }
     }

@@ -395,21 +395,21 @@ static void conn_recv_plain(struct tern_conn *conn, tern_time now, struct tern_s
 
 static void conn_drain_secure(struct tern_conn *conn, tern_time now)
 {
-    struct tern_secure_event event;
+    struct tern_channel_event event;
     while (conn->state != CONN_FAILED && conn->state != CONN_CLOSED &&
            conn->secure.ops->next(conn->secure.self, &event)) {
         switch (event.kind) {
-        case TERN_SECURE_JOB:
+        case TERN_CHANNEL_JOB:
             conn->job_out = true;
             conn_pend(conn, &(struct tern_conn_event){.kind = TERN_CONN_JOB, .job = event.job});
             break;
-        case TERN_SECURE_HANDSHAKE_DONE:
+        case TERN_CHANNEL_HANDSHAKE_DONE:
             conn_handshake_done(conn, now);
             break;
-        case TERN_SECURE_DATA:
+        case TERN_CHANNEL_DATA:
             conn_recv_plain(conn, now, event.data);
             break;
-        case TERN_SECURE_END:
+        case TERN_CHANNEL_END:
             tern_conn_link_end(conn, now);
             break;
         }

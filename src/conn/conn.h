@@ -25,7 +25,7 @@
 #include "base/scope.h"
 #include "base/trace.h"
 #include "mux/mux.h"
-#include "secure/secure.h"
+#include "secure/channel.h"
 
 struct tern_aead_engine;
 struct tern_noise_identity;

@@ -66,7 +66,7 @@ struct tern_conn {
     struct conn_select
         *select_secure; /* until a listener's echo is sent, or a dialer's answer is in */
     struct conn_select *select_mux; /* likewise */
-    struct tern_secure secure;      /* ops NULL: none yet */
+    struct tern_channel secure;     /* ops NULL: none yet */
     struct tern_mux mux;            /* ops NULL: none yet */
     struct tern_list negotiating;
     struct conn_stream **by_slot; /* negotiating streams by their id's slot */

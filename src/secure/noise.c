@@ -6,7 +6,7 @@
 #include "secure/noise_handshake.h"
 #include "secure/noise_internal.h"
 
-static const struct tern_secure_ops noise_ops;
+static const struct tern_channel_ops noise_ops;
 static bool noise_control_pending(const void *self);
 
 /* ---- errors ---- */
@@ -21,7 +21,7 @@ static tern_err noise_fail(struct tern_noise *noise, tern_err err, tern_fault fa
 
 /* ---- life ---- */
 
-tern_err tern_noise_new(const struct tern_noise_options *options, struct tern_secure *secure)
+tern_err tern_noise_new(const struct tern_noise_options *options, struct tern_channel *secure)
 {
     TERN_CHECK(options->muxers_count <= TERN_NOISE_LIST_MAX);
     TERN_CHECK(options->certhashes_count <= TERN_NOISE_LIST_MAX);
@@ -35,7 +35,7 @@ tern_err tern_noise_new(const struct tern_noise_options *options, struct tern_se
         tern_mem_free(options->mem, noise, sizeof *noise);
         return TERN_ERR_MEMORY;
     }
-    *secure = (struct tern_secure){.ops = &noise_ops, .self = noise};
+    *secure = (struct tern_channel){.ops = &noise_ops, .self = noise};
     return TERN_OK;
 }
 
@@ -212,11 +212,11 @@ static tern_err noise_recv(void *self, tern_time now, struct tern_slice in, size
     return noise->err;
 }
 
-static bool noise_next(void *self, struct tern_secure_event *event)
+static bool noise_next(void *self, struct tern_channel_event *event)
 {
     struct tern_noise *noise = self;
     struct tern_noise_handshake *hs = noise->handshake;
-    *event = (struct tern_secure_event){.kind = TERN_SECURE_JOB};
+    *event = (struct tern_channel_event){.kind = TERN_CHANNEL_JOB};
     if (noise->err != TERN_OK)
         return false;
     if (!noise->data_pending)
@@ -228,12 +228,12 @@ static bool noise_next(void *self, struct tern_secure_event *event)
     }
     if (noise->done_pending) {
         noise->done_pending = false;
-        event->kind = TERN_SECURE_HANDSHAKE_DONE;
+        event->kind = TERN_CHANNEL_HANDSHAKE_DONE;
         return true;
     }
     if (noise->data_pending) {
         noise->data_pending = false;
-        event->kind = TERN_SECURE_DATA;
+        event->kind = TERN_CHANNEL_DATA;
         event->data = noise->data;
         return true;
     }
@@ -340,7 +340,7 @@ static tern_fault noise_fault(const void *self)
     return noise->fault;
 }
 
-static const struct tern_secure_ops noise_ops = {
+static const struct tern_channel_ops noise_ops = {
     .protocol_id = TERN_NOISE_PROTOCOL_ID,
     .recv = noise_recv,
     .next = noise_next,

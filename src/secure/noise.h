@@ -1,6 +1,6 @@
 /*
  * Noise: the secure channel "/noise". Noise_XX_25519_ChaChaPoly_SHA256 with libp2p's payloads,
- * behind the seam of secure/secure.h.
+ * behind the seam of secure/channel.h.
  *
  *     initiator                                        responder
  *     message 1: e                            ───────►
@@ -31,7 +31,7 @@
  *
  * Frames: 16-bit big-endian length and that many bytes, at most 65,535: at most
  * TERN_NOISE_PLAINTEXT_MAX of plaintext and a 16-byte tag. Empty plaintext is legal and is
- * swallowed. There is no end in the protocol: TERN_SECURE_END is never given.
+ * swallowed. There is no end in the protocol: TERN_CHANNEL_END is never given.
  *
  * Memory. During the handshake about 1.5 KiB and the messages (at most
  * TERN_NOISE_HANDSHAKE_SIZE_MAX each), all freed when the last message is sent or checked. After it
@@ -56,7 +56,7 @@
 
 #include "base/mem.h"
 #include "base/random.h"
-#include "secure/secure.h"
+#include "secure/channel.h"
 
 #define TERN_NOISE_PROTOCOL_ID "/noise"
 
@@ -115,6 +115,6 @@ struct tern_noise_options {
 /* tern_noise_new makes a channel, to be ended by ops->fini. An initiator has message 1 for control
  * at once. TERN_ERR_MEMORY. */
 TERN_NODISCARD tern_err tern_noise_new(const struct tern_noise_options *options,
-                                       struct tern_secure *secure);
+                                       struct tern_channel *secure);
 
 #endif

@@ -28,7 +28,7 @@ struct fuzz_world {
     struct tern_aead_engine aead;
     struct tern_private_key key;
     struct tern_noise_identity identity;
-    struct tern_secure victim;
+    struct tern_channel victim;
     struct tern_noise_xx forger;
     struct tern_view expected; /* plaintext that must come out */
     tern_err err;
@@ -83,18 +83,18 @@ static inline void fuzz_close(struct fuzz_world *w)
 
 static inline void fuzz_drain(struct fuzz_world *w)
 {
-    struct tern_secure_event event;
+    struct tern_channel_event event;
     while (w->victim.ops->next(w->victim.self, &event)) {
         switch (event.kind) {
-        case TERN_SECURE_JOB:
+        case TERN_CHANNEL_JOB:
             event.job->run(event.job);
             w->err = w->victim.ops->job_done(w->victim.self, 0, event.job);
             break;
-        case TERN_SECURE_HANDSHAKE_DONE:
+        case TERN_CHANNEL_HANDSHAKE_DONE:
             TERN_CHECK(!w->done);
             w->done = true;
             break;
-        case TERN_SECURE_DATA:
+        case TERN_CHANNEL_DATA:
             /* Nothing that was not sealed honestly ever comes out. */
             TERN_CHECK(w->done && event.data.view.size > 0);
             TERN_CHECK(event.data.view.size <= w->expected.size);
@@ -102,7 +102,7 @@ static inline void fuzz_drain(struct fuzz_world *w)
             w->expected.data += event.data.view.size;
             w->expected.size -= event.data.view.size;
             break;
-        case TERN_SECURE_END:
+        case TERN_CHANNEL_END:
             TERN_UNREACHABLE();
         }
     }

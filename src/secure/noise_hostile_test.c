@@ -195,7 +195,7 @@ static void sizes_are_judged_before_memory_is_taken(void **state)
         struct world *w = world_new(TERN_KEY_ED25519, 11);
         assert_true(world_open(w));
         size_t used = w->mem.used;
-        struct tern_secure *s = &w->pump.ends[cases[i].end].secure;
+        struct tern_channel *s = &w->pump.ends[cases[i].end].secure;
         const uint8_t length[2] = {(uint8_t)(cases[i].size >> 8), (uint8_t)cases[i].size};
         size_t taken;
         tern_err err = s->ops->recv(s->self, 0, (struct tern_slice){.view = {length, 2}}, &taken);

@@ -112,7 +112,7 @@ static void round_trips_are_few(void **state)
     assert_true(world_open(w));
     struct pump_end *init = &w->pump.ends[INIT];
     struct pump_end *resp = &w->pump.ends[RESP];
-    const struct tern_secure_ops *ops = init->secure.ops;
+    const struct tern_channel_ops *ops = init->secure.ops;
     uint8_t flight[4096];
 
     assert_true(ops->control_pending(init->secure.self));
@@ -292,7 +292,7 @@ static void frames_fill_up_to_the_limit(void **state)
     struct world *w = world_new(TERN_KEY_ED25519, 1);
     world_shake(w);
     struct pump_end *init = &w->pump.ends[INIT];
-    const struct tern_secure_ops *ops = init->secure.ops;
+    const struct tern_channel_ops *ops = init->secure.ops;
     uint8_t *bytes = malloc(100000);
     assert_non_null(bytes);
     static const struct {
@@ -369,14 +369,14 @@ static void whole_frames_are_opened_where_they_lie(void **state)
     size_t second = seal_by_hand(w, tern_view_of(plain, 100), chunk->data + first);
     chunk->size = (uint32_t)(first + second);
     uint64_t allocs = w->mem.allocs;
-    struct tern_secure *s = &w->pump.ends[RESP].secure;
+    struct tern_channel *s = &w->pump.ends[RESP].secure;
     struct tern_slice in = {.chunk = chunk, .view = tern_chunk_view(chunk)};
     size_t used;
     assert_int_equal(s->ops->recv(s->self, 0, in, &used), TERN_OK);
     assert_int_equal(used, first); /* one frame at a time */
-    struct tern_secure_event event;
+    struct tern_channel_event event;
     assert_true(s->ops->next(s->self, &event));
-    assert_int_equal(event.kind, TERN_SECURE_DATA);
+    assert_int_equal(event.kind, TERN_CHANNEL_DATA);
     assert_ptr_equal(event.data.chunk, chunk);
     assert_ptr_equal(event.data.view.data, chunk->data + 2);
     assert_int_equal(event.data.view.size, 100);

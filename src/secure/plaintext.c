@@ -29,7 +29,7 @@ struct tern_plaintext {
     struct tern_public_key remote_key;
 };
 
-static const struct tern_secure_ops plaintext_ops;
+static const struct tern_channel_ops plaintext_ops;
 
 static tern_err plaintext_fail(struct tern_plaintext *plain, tern_err err, tern_fault fault)
 {
@@ -65,7 +65,7 @@ static struct tern_chunk *plaintext_encode(struct tern_mem *mem,
 }
 
 tern_err tern_plaintext_new(const struct tern_plaintext_options *options,
-                            struct tern_secure *secure)
+                            struct tern_channel *secure)
 {
     struct tern_plaintext *plain = tern_mem_zalloc(options->mem, sizeof *plain);
     if (plain == NULL)
@@ -78,7 +78,7 @@ tern_err tern_plaintext_new(const struct tern_plaintext_options *options,
         tern_mem_free(options->mem, plain, sizeof *plain);
         return TERN_ERR_MEMORY;
     }
-    *secure = (struct tern_secure){.ops = &plaintext_ops, .self = plain};
+    *secure = (struct tern_channel){.ops = &plaintext_ops, .self = plain};
     return TERN_OK;
 }
 
@@ -193,17 +193,17 @@ static tern_err plaintext_recv(void *self, tern_time now, struct tern_slice in, 
     return plain->err;
 }
 
-static bool plaintext_next(void *self, struct tern_secure_event *event)
+static bool plaintext_next(void *self, struct tern_channel_event *event)
 {
     struct tern_plaintext *plain = self;
-    *event = (struct tern_secure_event){.kind = TERN_SECURE_HANDSHAKE_DONE};
+    *event = (struct tern_channel_event){.kind = TERN_CHANNEL_HANDSHAKE_DONE};
     if (plain->done_pending) {
         plain->done_pending = false;
         return true;
     }
     if (plain->data_pending) {
         plain->data_pending = false;
-        event->kind = TERN_SECURE_DATA;
+        event->kind = TERN_CHANNEL_DATA;
         event->data = plain->data;
         return true;
     }
@@ -272,7 +272,7 @@ static tern_fault plaintext_fault(const void *self)
     return plain->fault;
 }
 
-static const struct tern_secure_ops plaintext_ops = {
+static const struct tern_channel_ops plaintext_ops = {
     .protocol_id = TERN_PLAINTEXT_PROTOCOL_ID,
     .recv = plaintext_recv,
     .next = plaintext_next,

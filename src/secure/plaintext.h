@@ -16,7 +16,7 @@
 #define TERN_SECURE_PLAINTEXT_H
 
 #include "base/mem.h"
-#include "secure/secure.h"
+#include "secure/channel.h"
 
 #define TERN_PLAINTEXT_PROTOCOL_ID "/plaintext/2.0.0"
 
@@ -30,6 +30,6 @@ struct tern_plaintext_options {
 
 /* tern_plaintext_new makes a channel, to be ended by ops->fini. TERN_ERR_MEMORY. */
 TERN_NODISCARD tern_err tern_plaintext_new(const struct tern_plaintext_options *options,
-                                           struct tern_secure *secure);
+                                           struct tern_channel *secure);
 
 #endif

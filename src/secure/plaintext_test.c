@@ -63,7 +63,7 @@ static void world_free(struct world *w)
 
 static tern_fault fault_of(const struct world *w, int i)
 {
-    const struct tern_secure *s = &w->pump.ends[i].secure;
+    const struct tern_channel *s = &w->pump.ends[i].secure;
     return s->ops->fault(s->self);
 }
 
@@ -78,7 +78,7 @@ static void data_arrives_whatever_the_segmentation(void **state)
             w->pump.ends[i].message_size = 1 + tern_random_below(&w->random, 300000);
         pump_run(&w->pump);
         for (int i = 0; i < 2; i++) {
-            const struct tern_secure *s = &w->pump.ends[i].secure;
+            const struct tern_channel *s = &w->pump.ends[i].secure;
             assert_int_equal(w->pump.ends[i].err, TERN_OK);
             assert_int_equal(w->pump.ends[i].got_size, w->pump.ends[1 - i].message_size);
             const struct tern_secure_remote *remote = s->ops->remote(s->self);
@@ -110,14 +110,14 @@ static void data_is_passed_on_without_a_copy(void **state)
     assert_true(world_open(w));
     pump_run(&w->pump);
     uint64_t allocs = w->mem.allocs;
-    struct tern_secure *s = &w->pump.ends[0].secure;
+    struct tern_channel *s = &w->pump.ends[0].secure;
     struct tern_slice in = {.view = tern_view_str("some data")};
     size_t used;
     assert_int_equal(s->ops->recv(s->self, 0, in, &used), TERN_OK);
     assert_int_equal(used, 9);
-    struct tern_secure_event event;
+    struct tern_channel_event event;
     assert_true(s->ops->next(s->self, &event));
-    assert_int_equal(event.kind, TERN_SECURE_DATA);
+    assert_int_equal(event.kind, TERN_CHANNEL_DATA);
     assert_ptr_equal(event.data.view.data, in.view.data);
     assert_int_equal(w->mem.allocs, allocs);
     world_free(w);

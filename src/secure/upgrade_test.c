@@ -103,14 +103,14 @@ static struct tern_view open_flight(struct pump_end *end, struct flight *f, stru
         size_t used;
         assert_int_equal(end->secure.ops->recv(end->secure.self, 0, in, &used), TERN_OK);
         in.view = tern_view_of(in.view.data + used, in.view.size - used);
-        struct tern_secure_event event;
+        struct tern_channel_event event;
         while (end->secure.ops->next(end->secure.self, &event)) {
-            if (event.kind == TERN_SECURE_JOB) {
+            if (event.kind == TERN_CHANNEL_JOB) {
                 event.job->run(event.job);
                 assert_int_equal(end->secure.ops->job_done(end->secure.self, 0, event.job),
                                  TERN_OK);
             }
-            if (event.kind == TERN_SECURE_DATA)
+            if (event.kind == TERN_CHANNEL_DATA)
                 tern_writer_bytes(collected, event.data.view);
         }
     }

@@ -1,6 +1,7 @@
 /*
- * The seam of secure channels: what a connection needs of Noise, TLS, or a plain one in
- * simulations.
+ * The seam of channels: what turns one byte stream into another. Noise and TLS secure a connection;
+ * WebSocket frames, a private network's cipher and HTTPS wrap its link before that. A connection
+ * stacks them.
  *
  * A channel is a byte-stream core. Ciphertext goes in by recv, events come out by next; ciphertext
  * goes out in two ways: control produces handshake bytes, and seal_begin/seal_end wrap application
@@ -17,8 +18,8 @@
  * The owner's loop: recv; drain next (run or post the job it gives); when control_pending, control;
  * then seal. recv again with what is left, until it takes nothing.
  */
-#ifndef TERN_SECURE_SECURE_H
-#define TERN_SECURE_SECURE_H
+#ifndef TERN_SECURE_CHANNEL_H
+#define TERN_SECURE_CHANNEL_H
 
 #include "base/chunk.h"
 #include "base/error.h"
@@ -31,16 +32,16 @@
 
 enum tern_role { TERN_ROLE_INITIATOR, TERN_ROLE_RESPONDER };
 
-enum tern_secure_event_kind {
-    TERN_SECURE_JOB,            /* run event.job, then call job_done */
-    TERN_SECURE_HANDSHAKE_DONE, /* the remote is who it says; see remote_* below */
-    TERN_SECURE_DATA, /* plaintext, never empty; a slice of the chunk that was given to recv or
+enum tern_channel_event_kind {
+    TERN_CHANNEL_JOB,            /* run event.job, then call job_done */
+    TERN_CHANNEL_HANDSHAKE_DONE, /* the remote is who it says; see remote_* below */
+    TERN_CHANNEL_DATA, /* plaintext, never empty; a slice of the chunk that was given to recv or
                          of one the channel holds; borrowed until the next call of next or recv */
-    TERN_SECURE_END,  /* the remote ended the channel in good order */
+    TERN_CHANNEL_END,  /* the remote ended the channel in good order */
 };
 
-struct tern_secure_event {
-    enum tern_secure_event_kind kind;
+struct tern_channel_event {
+    enum tern_channel_event_kind kind;
     struct tern_job *job;
     struct tern_slice data;
 };
@@ -52,7 +53,7 @@ struct tern_secure_remote {
     struct tern_view muxer; /* agreed early; size 0: negotiate it by multistream-select */
 };
 
-struct tern_secure_ops {
+struct tern_channel_ops {
     const char *protocol_id; /* such as "/noise" */
 
     /* recv takes ciphertext from in (changed in place) and says how much in *used, also when it
@@ -60,7 +61,7 @@ struct tern_secure_ops {
      * under way. The first fatal error sticks, and fault names it when it is of the peer's making.
      */
     tern_err (*recv)(void *self, tern_time now, struct tern_slice in, size_t *used);
-    bool (*next)(void *self, struct tern_secure_event *event);
+    bool (*next)(void *self, struct tern_channel_event *event);
 
     /* job_done takes the job back; events or control bytes may follow. Its error is fatal and
      * sticks, as recv's does. */
@@ -83,8 +84,8 @@ struct tern_secure_ops {
     void (*fini)(void *self); /* wipes secrets; a job under way must have come back before */
 };
 
-struct tern_secure {
-    const struct tern_secure_ops *ops;
+struct tern_channel {
+    const struct tern_channel_ops *ops;
     void *self;
 };
 
