@@ -326,6 +326,10 @@ static void bare_input(void *self, tern_time now, const struct tern_input *in)
     case TERN_INPUT_TICK:
     case TERN_INPUT_WALL:
     case TERN_INPUT_STORED:
+    case TERN_INPUT_BOUND:
+    case TERN_INPUT_BIND_FAIL:
+    case TERN_INPUT_DATAGRAMS:
+    case TERN_INPUT_NETWORK:
     case TERN_INPUT_RESOLVED:
         break;
     }
@@ -384,6 +388,8 @@ static void bare_init(struct bare *b)
                                           .windows = &b->windows,
                                           .secure = {TERN_SECURE_NOISE},
                                           .secure_count = 1,
+                                          .muxers = {TERN_MUXER_YAMUX},
+                                          .muxers_count = 1,
                                           .upgrade_timeout_ns = TERN_MINUTE,
                                           .negotiate_timeout_ns = TERN_MINUTE};
     tern_ring_init(&b->commands, &b->mem, sizeof(struct tern_command), 1 << 17);

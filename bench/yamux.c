@@ -78,7 +78,8 @@ static void bench_carry(struct bench *b, int from, tern_time now)
     a->mux.ops->send(a->mux.self, now, &out);
     chunk->size = (uint32_t)out.size;
     struct tern_slice in = {.chunk = chunk, .view = tern_chunk_view(chunk)};
-    TERN_CHECK(z->mux.ops->recv(z->mux.self, now, in) == TERN_OK);
+    size_t used = 0;
+    TERN_CHECK(z->mux.ops->recv(z->mux.self, now, in, &used) == TERN_OK);
     tern_chunk_unref(chunk);
     struct tern_mux_event event;
     while (z->mux.ops->next(z->mux.self, &event)) {

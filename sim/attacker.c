@@ -237,6 +237,8 @@ static void attacker_configure(struct attacker *attacker)
         .windows = &attacker->windows,
         .secure = {attack->plaintext ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE},
         .secure_count = 1,
+        .muxers = {TERN_MUXER_YAMUX},
+        .muxers_count = 1,
         .upgrade_timeout_ns = TERN_HOUR,
         .negotiate_timeout_ns = TERN_HOUR,
     };

@@ -1,9 +1,10 @@
 /*
- * ONE connection: a link is negotiated, secured, negotiated again and multiplexed; then streams
- * come and go, each negotiating its protocol. A pure byte-stream core: link bytes in and out,
- * events out.
+ * ONE connection: a link is wrapped, negotiated, secured, negotiated again and multiplexed; then
+ * streams come and go, each negotiating its protocol. A pure byte-stream core: link bytes in and
+ * out, events out.
  *
- *   UPGRADING: /multistream → /noise → handshake [→ /multistream → /yamux when not agreed early]
+ *   UPGRADING: [HTTPS →] [WebSocket →] [private network →]
+ *              /multistream → /noise → handshake [→ /multistream → /yamux when not agreed early]
  *       │ ESTABLISHED (remote identity known and, for a dialer, as expected)
  *   OPEN: streams
  *       │ tern_conn_close (also the owner's answer to the remote's GOAWAY)
@@ -15,6 +16,10 @@
  * behind the last handshake message. TCP + Noise + yamux reach the first byte of an answer in 3
  * RTT, TCP's included.
  *
+ * A session (mux/session.h: QUIC, WebRTC, WebTransport) is a connection, too: it has been wrapped,
+ * secured and multiplexed by its transport, so it begins at ESTABLISHED, and no link bytes go
+ * through here.
+ *
  * Specifications: libp2p/specs connections/README.md, connections/inlined-muxer-negotiation.md.
  */
 #ifndef TERN_CONN_CONN_H
@@ -24,14 +29,18 @@
 #include "base/random.h"
 #include "base/scope.h"
 #include "base/trace.h"
-#include "mux/mux.h"
-#include "secure/channel.h"
+#include "mux/session.h"
 
 struct tern_aead_engine;
 struct tern_noise_identity;
 
 enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_PLAINTEXT };
-enum { TERN_CONN_PROTOCOLS_OFFERED_MAX = 8, TERN_CONN_SECURE_MAX = 4 };
+enum tern_muxer_kind { TERN_MUXER_YAMUX };
+enum {
+    TERN_CONN_PROTOCOLS_OFFERED_MAX = 8,
+    TERN_CONN_SECURE_MAX = 4,
+    TERN_CONN_MUXERS_MAX = 2,
+};
 
 /* What a supported stream protocol is to the swarm: a name and a number the swarm understands. */
 struct tern_protocol {
@@ -41,6 +50,9 @@ struct tern_protocol {
     enum tern_stream_class class;
     uint32_t
         inbound_per_peer_max; /* streams of this protocol one peer may have open; 0: no limit */
+    bool replay_harmless;     /* a recording of a stream's first bytes, sent again by somebody else,
+                                 does no harm: it may come before the remote has proven to be there.
+                                 Other streams wait for that */
 };
 
 /* The protocols served here: a small table, looked up by exact name. Owned by the swarm. */
@@ -62,6 +74,8 @@ struct tern_conn_config {
     struct tern_scope *windows; /* the global budget that stream windows grow under */
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX]; /* in order of preference */
     size_t secure_count;
+    enum tern_muxer_kind muxers[TERN_CONN_MUXERS_MAX]; /* likewise */
+    size_t muxers_count;
     bool late_muxer; /* agree on the muxer behind the handshake, as peers that know no early one do
                       */
     tern_time upgrade_timeout_ns;   /* from link to ESTABLISHED */
@@ -114,6 +128,12 @@ struct tern_conn;
 struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
                                 const struct tern_conn_options *options, tern_time now);
 
+/* tern_conn_new_session makes a connection of a session, which it takes over, also when it fails.
+ */
+struct tern_conn *tern_conn_new_session(const struct tern_conn_config *config,
+                                        const struct tern_conn_options *options,
+                                        const struct tern_session *session, tern_time now);
+
 /* tern_conn_free ends at once and frees everything. If a job is under way the connection is kept,
  * invisible, until tern_conn_job_done brings it back. */
 void tern_conn_free(struct tern_conn *conn);
@@ -128,7 +148,8 @@ TERN_NODISCARD tern_err tern_conn_recv(struct tern_conn *conn, tern_time now, st
 void tern_conn_link_end(struct tern_conn *conn, tern_time now);
 
 /* tern_conn_send appends link bytes to out, as much as there is and fits. out should have room for
- * at least 64 KiB + 64. */
+ * at least 64 KiB + 512. After CLOSED the farewells of what wraps the link may still come. Of a
+ * session nothing comes, and want_send is false. */
 void tern_conn_send(struct tern_conn *conn, tern_time now, struct tern_writer *out);
 bool tern_conn_want_send(const struct tern_conn *conn);
 bool tern_conn_next(struct tern_conn *conn, struct tern_conn_event *event);
@@ -142,6 +163,8 @@ void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code);
 
 const struct tern_secure_remote *tern_conn_remote(const struct tern_conn *conn);
 tern_time tern_conn_rtt(const struct tern_conn *conn); /* smoothed; 0: not measured yet */
+/* tern_conn_session is the session it was made of; NULL: it was made on a link. */
+const struct tern_session *tern_conn_session(const struct tern_conn *conn);
 size_t tern_conn_streams_count(const struct tern_conn *conn);
 
 /* What to offer on a new stream. One name is negotiated lazily: bytes written go out with the
@@ -150,6 +173,8 @@ struct tern_stream_offer {
     const struct tern_view *names;
     size_t names_count; /* 1 .. TERN_CONN_PROTOCOLS_OFFERED_MAX */
     enum tern_stream_class class;
+    bool replay_harmless; /* the bytes may go before the remote has proven to be there; see
+                             struct tern_protocol */
 };
 
 /* tern_conn_open_stream: TERN_ERR_SCOPE_STREAMS, FULL, MEMORY, CLOSED (not established, or ending).

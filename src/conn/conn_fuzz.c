@@ -237,6 +237,8 @@ static void fuzz_open_ends(struct fuzz *f, uint8_t flags)
             .windows = &f->windows,
             .secure = {flags & 1 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE},
             .secure_count = 1,
+            .muxers = {TERN_MUXER_YAMUX},
+            .muxers_count = 1,
             .late_muxer = (flags >> (1 + i) & 1) != 0,
             .upgrade_timeout_ns = 10 * TERN_SECOND,
             .negotiate_timeout_ns = 5 * TERN_SECOND,

@@ -297,6 +297,8 @@ static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned s
         .windows = &pair->windows,
         .secure = {options->secure},
         .secure_count = 1,
+        .muxers = {TERN_MUXER_YAMUX},
+        .muxers_count = 1,
         .late_muxer = options->late_muxer[side],
         .upgrade_timeout_ns = 10 * TERN_SECOND,
         .negotiate_timeout_ns = 5 * TERN_SECOND,

@@ -63,6 +63,7 @@ static struct conn_stream *streams_new(struct tern_conn *conn, tern_stream_id id
 
 static void streams_free(struct tern_conn *conn, struct conn_stream *stream)
 {
+    conn->held_count -= stream->held;
     if (!stream->outbound)
         tern_multistream_listener_fini(&stream->listener);
     tern_list_remove(&stream->link);
@@ -196,14 +197,10 @@ static bool streams_failed(struct tern_conn *conn, struct conn_stream *stream, t
     return outbound || fault != TERN_FAULT_NONE;
 }
 
-static bool streams_readable(struct tern_conn *conn, struct conn_stream *stream,
-                             struct tern_conn_event *out)
+/* The stream's protocol is agreed: it becomes the owner's. */
+static void streams_hand_over(struct tern_conn *conn, struct conn_stream *stream,
+                              struct tern_conn_event *out)
 {
-    tern_err err = streams_feed(conn, stream);
-    if (err == TERN_ERR_AGAIN)
-        return false;
-    if (err != TERN_OK)
-        return streams_failed(conn, stream, err, out);
     tern_stream_id id = stream->id;
     if (stream->outbound)
         *out = (struct tern_conn_event){
@@ -216,7 +213,40 @@ static bool streams_readable(struct tern_conn *conn, struct conn_stream *stream,
     streams_free(conn, stream);
     if (streams_has_news(conn, id))
         conn_pend(conn, &(struct tern_conn_event){.kind = TERN_CONN_STREAM_READABLE, .stream = id});
+}
+
+static bool streams_readable(struct tern_conn *conn, struct conn_stream *stream,
+                             struct tern_conn_event *out)
+{
+    if (stream->held)
+        return false;
+    tern_err err = streams_feed(conn, stream);
+    if (err == TERN_ERR_AGAIN)
+        return false;
+    if (err != TERN_OK)
+        return streams_failed(conn, stream, err, out);
+    if (stream->early && !conn->confirmed && !stream->protocol->replay_harmless) {
+        stream->held = true;
+        conn->held_count++;
+        return false;
+    }
+    streams_hand_over(conn, stream, out);
     return true;
+}
+
+bool conn_streams_release(struct tern_conn *conn, struct tern_conn_event *out)
+{
+    if (conn->held_count == 0 || !conn->confirmed)
+        return false;
+    TERN_LIST_FOREACH (node, &conn->negotiating) {
+        struct conn_stream *stream = TERN_LIST_ENTRY(node, struct conn_stream, link);
+        if (!stream->held)
+            continue;
+        *out = (struct tern_conn_event){0};
+        streams_hand_over(conn, stream, out);
+        return true;
+    }
+    TERN_UNREACHABLE();
 }
 
 /* A stream that is being negotiated ended: the owner hears of it only if it opened it. */
@@ -233,13 +263,15 @@ static bool streams_ended(struct tern_conn *conn, struct conn_stream *stream, te
     return outbound;
 }
 
-static bool streams_opened(struct tern_conn *conn, tern_stream_id id)
+static bool streams_opened(struct tern_conn *conn, const struct tern_mux_event *in)
 {
-    struct conn_stream *stream = streams_new(conn, id, 0);
-    if (stream == NULL)
-        conn->mux.ops->reset(conn->mux.self, id, TERN_MUX_CODE_RESOURCE_LIMIT);
-    else
-        tern_multistream_listener_init(&stream->listener, conn->mem);
+    struct conn_stream *stream = streams_new(conn, in->stream, 0);
+    if (stream == NULL) {
+        conn->mux.ops->reset(conn->mux.self, in->stream, TERN_MUX_CODE_RESOURCE_LIMIT);
+        return false;
+    }
+    stream->early = in->early;
+    tern_multistream_listener_init(&stream->listener, conn->mem);
     return false;
 }
 
@@ -256,7 +288,7 @@ bool conn_streams_event(struct tern_conn *conn, const struct tern_mux_event *in,
     out->code = in->code;
     switch (in->kind) {
     case TERN_MUX_STREAM_OPENED:
-        return streams_opened(conn, in->stream);
+        return streams_opened(conn, in);
     case TERN_MUX_READABLE:
         if (stream != NULL)
             return streams_readable(conn, stream, out);
@@ -283,6 +315,10 @@ bool conn_streams_event(struct tern_conn *conn, const struct tern_mux_event *in,
         out->kind = TERN_CONN_RTT;
         out->rtt_ns = in->rtt_ns;
         return true;
+    case TERN_MUX_JOB:
+    case TERN_MUX_ESTABLISHED:
+    case TERN_MUX_CONFIRMED:
+        break; /* not of a stream */
     }
     TERN_UNREACHABLE();
 }
@@ -325,6 +361,8 @@ tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
         conn->state == CONN_CLOSED)
         return TERN_ERR_CLOSED;
     TERN_TRY(conn->mux.ops->open(conn->mux.self, offer->class, id));
+    if (offer->replay_harmless && conn->mux.ops->set_early != NULL)
+        conn->mux.ops->set_early(conn->mux.self, *id);
     struct conn_stream *stream = streams_new(conn, *id, offer->names_count);
     if (stream == NULL) {
         conn->mux.ops->reset(conn->mux.self, *id, 0);

@@ -1,6 +1,7 @@
 /*
  * The seam of stream muxers: what a connection needs of yamux, mplex or QUIC. Every muxer passes
- * one conformance suite (mux/mux_conformance.h).
+ * one conformance suite (mux/mux_conformance.h). A muxer that secures its connection itself, as
+ * QUIC does, is a session (mux/session.h): the same verbs for streams, without recv and send.
  *
  * Streams are known by small ids of slot + generation that the muxer gives. Receiving: recv takes
  * plaintext; next says which stream has news; read views the oldest bytes of a stream and consume
@@ -28,6 +29,7 @@
 #include "base/chunk.h"
 #include "base/error.h"
 #include "base/fault.h"
+#include "base/job.h"
 #include "base/scope.h"
 #include "base/types.h"
 #include "base/writer.h"
@@ -63,22 +65,32 @@ enum tern_mux_event_kind {
     TERN_MUX_CLOSED, /* both directions ended in good order and all was consumed. The id dies */
     TERN_MUX_GOAWAY, /* the remote opens and takes no more streams; code. Said once */
     TERN_MUX_RTT,    /* rtt_ns: a round trip was measured */
+
+    /* Of sessions alone. */
+    TERN_MUX_JOB,         /* run job, then the session's job_done */
+    TERN_MUX_ESTABLISHED, /* the remote is known: streams may be opened. Said once, first */
+    TERN_MUX_CONFIRMED,   /* the remote has proven to be there now: what it sent before this may be
+                             a recording of an earlier connection (early) */
 };
 
 struct tern_mux_event {
     enum tern_mux_event_kind kind;
     tern_stream_id stream;
     uint32_t code;
+    bool early; /* OPENED: before CONFIRMED */
     tern_time rtt_ns;
+    struct tern_job *job;
 };
 
 struct tern_mux_ops {
     const char *protocol_id; /* such as "/yamux/1.0.0" */
 
-    /* recv takes plaintext; keeps bytes by reference on in.chunk or by copy (tern_slice_keep). It
-     * takes all unless it fails; memory is bounded by the receive windows. The first error is final
-     * and sticks: TERN_ERR_PROTOCOL, TERN_ERR_MALFORMED (fault says which), CLOSED. */
-    tern_err (*recv)(void *self, tern_time now, struct tern_slice in);
+    /* recv takes plaintext and says how much in *used; keeps bytes by reference on in.chunk or by
+     * copy (tern_slice_keep). A muxer with credit takes all, memory being bounded by its windows;
+     * one without takes less while it holds too much: give the rest again after a consume. The
+     * first error is final and sticks: TERN_ERR_PROTOCOL, TERN_ERR_MALFORMED (fault says which),
+     * CLOSED. */
+    tern_err (*recv)(void *self, tern_time now, struct tern_slice in, size_t *used);
     bool (*next)(void *self, struct tern_mux_event *event);
 
     /* send appends frames to out, as many as fit and as there are; whole frames only. Room for one
@@ -97,6 +109,11 @@ struct tern_mux_ops {
     /* set_class moves a stream to another class, as when its protocol is agreed: an inbound stream
      * begins in TERN_STREAM_BULK. A stale id is ignored. */
     void (*set_class)(void *self, tern_stream_id stream, enum tern_stream_class class);
+
+    /* set_early lets a stream's bytes go before the remote has proven to be there, who may then be
+     * sent a recording of them again: for requests that may be carried out twice. Right behind
+     * open. NULL where it makes no difference. */
+    void (*set_early)(void *self, tern_stream_id stream);
 
     /* write by copy: *accepted may be short (then WRITABLE follows when half the buffer is free).
      * Errors: STALE, CLOSED (write side closed, or failed), RESET; MEMORY and SCOPE_MEMORY when

@@ -218,8 +218,9 @@ static void until_next_says_reset_the_id_answers_reset(void **state)
     uint8_t frame[4096];
     struct tern_writer out = tern_writer_of(frame, sizeof(frame));
     a->mux.ops->send(a->mux.self, pair->now, &out);
+    size_t used = 0;
     assert_int_equal(b->mux.ops->recv(b->mux.self, pair->now,
-                                      (struct tern_slice){.view = tern_writer_view(&out)}),
+                                      (struct tern_slice){.view = tern_writer_view(&out)}, &used),
                      TERN_OK);
     size_t accepted;
     assert_int_equal(mux_read_err(b, ids[1]), TERN_ERR_RESET);

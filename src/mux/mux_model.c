@@ -330,11 +330,12 @@ static void model_deliver(struct model *m, int end, size_t size, bool chunked)
     struct tern_chunk *chunk = chunked ? tern_chunk_copy(&m->mem[to], slice.view) : NULL;
     if (chunk != NULL)
         slice = (struct tern_slice){.chunk = chunk, .view = tern_chunk_view(chunk)};
-    tern_err err = m->mux[to].ops->recv(m->mux[to].self, m->now, slice);
-    model_check(m, err == TERN_OK, "recv failed");
+    size_t used = 0;
+    tern_err err = m->mux[to].ops->recv(m->mux[to].self, m->now, slice, &used);
+    model_check(m, err == TERN_OK && used <= size, "recv failed");
     tern_chunk_unref(chunk);
-    memmove(wire->bytes, wire->bytes + size, wire->size - size);
-    wire->size -= size;
+    memmove(wire->bytes, wire->bytes + used, wire->size - used);
+    wire->size -= used;
     model_drain(m, to);
 }
 

@@ -78,11 +78,12 @@ static void pair_deliver(struct mux_pair *pair, struct mux_end *to, struct tern_
         struct tern_chunk *chunk = pair->borrowed ? NULL : tern_chunk_copy(&to->mem, piece);
         if (chunk != NULL)
             slice = (struct tern_slice){.chunk = chunk, .view = tern_chunk_view(chunk)};
-        if (to->mux.ops->recv(to->mux.self, pair->now, slice) != TERN_OK)
+        size_t used = 0;
+        if (to->mux.ops->recv(to->mux.self, pair->now, slice, &used) != TERN_OK)
             pair->broken = true;
         tern_chunk_unref(chunk);
         mux_end_drain(to);
-        offset += size;
+        offset += used;
     }
 }
 

@@ -40,8 +40,9 @@ bool tern_yamux_bucket_take(struct tern_yamux_bucket *bucket, tern_time now, uin
     return true;
 }
 
-static tern_err yamux_recv(void *self, tern_time now, struct tern_slice in)
+static tern_err yamux_recv(void *self, tern_time now, struct tern_slice in, size_t *used)
 {
+    *used = in.view.size;
     return tern_yamux_recv(self, now, in);
 }
 

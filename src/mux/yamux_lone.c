@@ -51,7 +51,8 @@ static void lone_drain(struct yamux_lone *lone)
 tern_err yamux_lone_feed(struct yamux_lone *lone, const void *bytes, size_t size)
 {
     struct tern_slice slice = {.view = tern_view_of(bytes, size)};
-    tern_err err = lone->mux.ops->recv(lone->mux.self, lone->now, slice);
+    size_t used = 0;
+    tern_err err = lone->mux.ops->recv(lone->mux.self, lone->now, slice, &used);
     lone->log_count = 0;
     lone_drain(lone);
     return err;

@@ -101,7 +101,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
             if (chunk != NULL)
                 in = (struct tern_slice){.chunk = chunk, .view = tern_chunk_view(chunk)};
         }
-        tern_err err = w.mux.ops->recv(w.mux.self, w.now, in);
+        size_t used = 0;
+        tern_err err = w.mux.ops->recv(w.mux.self, w.now, in, &used);
         tern_chunk_unref(chunk);
         TERN_CHECK(err == w.mux.ops->error(w.mux.self));
         fuzz_drain(&w);

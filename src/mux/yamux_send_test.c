@@ -253,7 +253,8 @@ static void a_busy_session_allocates_nothing_per_frame(void **state)
     uint64_t before = 0;
     for (int i = 0; i < 200; i++) {
         struct tern_slice in = {.chunk = chunk, .view = tern_chunk_view(chunk)};
-        assert_int_equal(lone->mux.ops->recv(lone->mux.self, lone->now, in), TERN_OK);
+        size_t used = 0;
+        assert_int_equal(lone->mux.ops->recv(lone->mux.self, lone->now, in, &used), TERN_OK);
         lone->mux.ops->consume(lone->mux.self, id, 60000);
         struct tern_slice slice = {.chunk = chunk, .view = tern_view_of(chunk->data, 50000)};
         assert_int_equal(lone->mux.ops->write_slice(lone->mux.self, id, slice), TERN_OK);

@@ -161,7 +161,8 @@ static void world_deliver(struct world *w, int from)
     while (link->count > 0 && link->packets[link->head].arrives <= w->now) {
         struct tern_chunk *chunk = link->packets[link->head].chunk;
         struct tern_slice slice = {.chunk = chunk, .view = tern_chunk_view(chunk)};
-        assert_int_equal(to->mux.ops->recv(to->mux.self, w->now, slice), TERN_OK);
+        size_t used = 0;
+        assert_int_equal(to->mux.ops->recv(to->mux.self, w->now, slice, &used), TERN_OK);
         tern_chunk_unref(chunk);
         link->head = (link->head + 1) % LINK_PACKETS_MAX;
         link->count--;

@@ -9,6 +9,8 @@
  *     then, until there are none: ops->next_command(self, &command), and carries each out
  *     for each link a TRANSMIT command named, while the link takes bytes:
  *                                 ops->transmit(self, now, link, &writer), until it writes nothing
+ *     for each socket it named, while the socket takes datagrams:
+ *                                 ops->datagrams(self, now, socket, &out), until it gives none
  *     and at ops->deadline(self): a TICK input.
  *
  * All calls come from one thread. `now` never goes back. Pointers inside an input are borrowed for
@@ -17,7 +19,8 @@
  *
  * Links are byte streams (TCP, a pair in memory). The world numbers them: the low half of a link id
  * is a small slot that is used again, the high half its generation, so a stale id is never another
- * link's. The machine numbers what it asks for with tokens of its own.
+ * link's. Sockets of datagrams (UDP) have such ids, too. The machine numbers what it asks for with
+ * tokens of its own.
  */
 #ifndef TERN_RUNTIME_IO_H
 #define TERN_RUNTIME_IO_H
@@ -45,6 +48,37 @@ struct tern_endpoint {
     uint8_t ip[16]; /* the first 4 bytes for IPv4 */
     uint16_t port;
     uint32_t scope_id; /* IPv6 zone, 0: none */
+};
+
+/* Where datagrams go: from one of our addresses (family 0: whichever the system chooses) to one
+ * remote. */
+struct tern_path {
+    struct tern_endpoint local;
+    struct tern_endpoint remote;
+};
+
+enum {
+    TERN_DATAGRAMS_SIZE_MAX = 65507,  /* of one batch, and so of one datagram */
+    TERN_DATAGRAMS_SEGMENTS_MAX = 64, /* datagrams of one batch */
+};
+
+/* Datagrams that came on one path together: data is cut into pieces of segment_size bytes, the last
+ * one may be shorter. The bytes lie in chunk; keep them by a reference on it, and do not change
+ * them. */
+struct tern_datagrams {
+    struct tern_path path;
+    uint8_t ecn; /* the two bits of the IP header (RFC 3168) */
+    uint16_t segment_size;
+    struct tern_chunk *chunk;
+    struct tern_view data;
+};
+
+/* Datagrams that are to go on one path together: those that writer holds, cut in the same way. */
+struct tern_datagrams_out {
+    struct tern_path path;
+    uint8_t ecn;
+    uint16_t segment_size;
+    struct tern_writer writer;
 };
 
 enum tern_store_op_kind { TERN_STORE_PUT, TERN_STORE_DELETE };
@@ -99,11 +133,16 @@ enum tern_input_kind {
     TERN_INPUT_DIAL_FAIL,   /* token; err */
     TERN_INPUT_DATA,        /* link; chunk, data inside it */
     TERN_INPUT_LINK_END,    /* link: the remote will send no more */
-    TERN_INPUT_LINK_CLOSED, /* link; err; the id is dead after this, said exactly once for each link
-                             */
+    TERN_INPUT_LINK_CLOSED, /* link or socket; err; the id is dead after this, said exactly once
+                               for each */
     TERN_INPUT_JOB_DONE,    /* job */
     TERN_INPUT_STORED,      /* request */
     TERN_INPUT_RESOLVED,    /* token; err, endpoints or texts */
+    TERN_INPUT_BOUND,       /* link: the socket; token; local, with its port */
+    TERN_INPUT_BIND_FAIL,   /* token; err */
+    TERN_INPUT_DATAGRAMS,   /* link: the socket; datagrams. There is no back-pressure: what is not
+                               wanted is dropped */
+    TERN_INPUT_NETWORK,     /* this machine's addresses or routes have changed */
 };
 
 struct tern_input {
@@ -121,6 +160,7 @@ struct tern_input {
     struct tern_chunk *chunk;
     struct tern_span data;
     size_t *used;
+    const struct tern_datagrams *datagrams;
     struct tern_job *job;
     struct tern_store_request *request;
     /* RESOLVED: addresses (A, AAAA) or texts (TXT), by what was asked. */
@@ -144,6 +184,8 @@ enum tern_command_kind {
     TERN_COMMAND_JOB,         /* job: run it; JOB_DONE follows */
     TERN_COMMAND_STORE,       /* request; STORED follows */
     TERN_COMMAND_RESOLVE,     /* token; resolve, name; RESOLVED follows */
+    TERN_COMMAND_BIND,        /* token; endpoint (port 0: any); answered by BOUND or BIND_FAIL. The
+                                 socket takes TRANSMIT and CLOSE */
 };
 
 struct tern_command {
@@ -163,6 +205,11 @@ struct tern_machine_ops {
     /* Appends bytes for the link to the writer; writing nothing means that there is nothing more.
      */
     void (*transmit)(void *self, tern_time now, tern_link_id link, struct tern_writer *out);
+    /* Gives the next batch for a socket that a TRANSMIT command named; false: nothing now. out's
+     * writer is empty and has room for TERN_DATAGRAMS_SIZE_MAX. NULL: the machine binds no
+     * sockets. */
+    bool (*datagrams)(void *self, tern_time now, tern_link_id socket,
+                      struct tern_datagrams_out *out);
     tern_time (*deadline)(void *self);
 };
 

@@ -79,6 +79,11 @@ struct tern_channel_ops {
     struct tern_span (*seal_begin)(void *self, struct tern_writer *out);
     void (*seal_end)(void *self, struct tern_writer *out, size_t size);
 
+    /* shut makes control give the channel's farewell (TLS, WebSocket); nothing may be sealed after
+     * it. NULL: there is none. */
+    void (*shut)(void *self);
+
+    /* NULL of channels that do not secure: there is nobody to be known. */
     const struct tern_secure_remote *(*remote)(const void *self);
     tern_fault (*fault)(const void *self);
     void (*fini)(void *self); /* wipes secrets; a job under way must have come back before */

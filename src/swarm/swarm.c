@@ -10,6 +10,8 @@ void tern_swarm_config_defaults(struct tern_swarm_config *config)
     *config = (struct tern_swarm_config){
         .secure = {TERN_SECURE_NOISE},
         .secure_count = 1,
+        .muxers = {TERN_MUXER_YAMUX},
+        .muxers_count = 1,
         .dial_timeout_ns = 10 * TERN_SECOND,
         .dial_peer_timeout_ns = 30 * TERN_SECOND,
         .dial_stagger_ns = 250 * TERN_MILLISECOND,
@@ -60,12 +62,14 @@ static tern_err swarm_init_crypto(struct tern_swarm *s)
         .protocols = &s->protocol_table,
         .windows = &s->windows,
         .secure_count = config->secure_count,
+        .muxers_count = config->muxers_count,
         .upgrade_timeout_ns = config->upgrade_timeout_ns,
         .negotiate_timeout_ns = config->negotiate_timeout_ns,
         .ping_interval_ns = config->keepalive_ns,
         .ping_timeout_ns = config->keepalive_timeout_ns,
     };
     memcpy(s->conn_config.secure, config->secure, sizeof config->secure);
+    memcpy(s->conn_config.muxers, config->muxers, sizeof config->muxers);
     return TERN_OK;
 }
 
@@ -380,6 +384,11 @@ static void swarm_take(struct tern_swarm *s, tern_time now, const struct tern_in
         break;
     case TERN_INPUT_RESOLVED:
         tern_dials_resolved(s, now, in);
+        break;
+    case TERN_INPUT_BOUND:
+    case TERN_INPUT_BIND_FAIL:
+    case TERN_INPUT_DATAGRAMS:
+    case TERN_INPUT_NETWORK:
         break;
     }
 }

@@ -115,6 +115,8 @@ struct tern_swarm_config {
     struct tern_swarm_limits limits;
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX];
     size_t secure_count;
+    enum tern_muxer_kind muxers[TERN_CONN_MUXERS_MAX];
+    size_t muxers_count;
     tern_time dial_timeout_ns;      /* one attempt, from its start to established */
     tern_time dial_peer_timeout_ns; /* a whole dial, names resolved, all its attempts */
     tern_time dial_stagger_ns;      /* until the next address is tried beside the first */
@@ -129,8 +131,8 @@ struct tern_swarm_config {
     uint8_t book_space;
 };
 
-/* tern_swarm_config_defaults fills in the "default" profile (Noise alone; the book is not saved);
- * the caller then sets mem … identity. */
+/* tern_swarm_config_defaults fills in the "default" profile (Noise and yamux; the book is not
+ * saved); the caller then sets mem … identity. */
 void tern_swarm_config_defaults(struct tern_swarm_config *config);
 
 enum tern_swarm_event_kind {

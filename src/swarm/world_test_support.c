@@ -366,6 +366,7 @@ static void world_commands(struct test_node *node)
             break;
         }
         case TERN_COMMAND_SHUT:
+        case TERN_COMMAND_BIND:
             TERN_UNREACHABLE();
         case TERN_COMMAND_CLOSE:
             link_close(w, command.link, false);

@@ -84,6 +84,11 @@ static void loop_command(struct tern_loop *loop, const struct tern_command *comm
     case TERN_COMMAND_RESOLVE:
         loop_resolve(loop, command);
         return;
+    case TERN_COMMAND_BIND:
+        loop_input(loop, &(struct tern_input){.kind = TERN_INPUT_BIND_FAIL,
+                                              .token = command->token,
+                                              .err = TERN_ERR_UNSUPPORTED});
+        return;
     case TERN_COMMAND_TRANSMIT:
     case TERN_COMMAND_READ:
     case TERN_COMMAND_SHUT:

@@ -135,6 +135,11 @@ static void echo_input(void *self, tern_time now, const struct tern_input *in)
         e->resolve_err = in->err;
         tern_loop_stop(e->loop);
         break;
+    case TERN_INPUT_BOUND:
+    case TERN_INPUT_BIND_FAIL:
+    case TERN_INPUT_DATAGRAMS:
+    case TERN_INPUT_NETWORK:
+        break;
     }
 }
 

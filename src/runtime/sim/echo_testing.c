@@ -321,6 +321,10 @@ static void echo_input(void *self, tern_time now, const struct tern_input *in)
         return;
     case TERN_INPUT_LISTEN_FAIL:
     case TERN_INPUT_RESOLVED:
+    case TERN_INPUT_BOUND:
+    case TERN_INPUT_BIND_FAIL:
+    case TERN_INPUT_DATAGRAMS:
+    case TERN_INPUT_NETWORK:
         break;
     }
     TERN_UNREACHABLE();

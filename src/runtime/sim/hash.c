@@ -38,7 +38,11 @@ static uint64_t hash_content(const struct tern_input *in)
     case TERN_INPUT_LISTENING:
     case TERN_INPUT_DIALED:
     case TERN_INPUT_ACCEPTED:
+    case TERN_INPUT_BOUND:
         return hash_endpoint(&in->local) ^ (hash_endpoint(&in->remote) * 3);
+    case TERN_INPUT_DATAGRAMS:
+        return hash_bytes(in->datagrams->data.data, in->datagrams->data.size) ^
+               hash_endpoint(&in->datagrams->path.remote);
     case TERN_INPUT_RESOLVED:
         return in->resolved_count;
     case TERN_INPUT_WALL:
@@ -48,6 +52,8 @@ static uint64_t hash_content(const struct tern_input *in)
     case TERN_INPUT_DIAL_FAIL:
     case TERN_INPUT_LINK_END:
     case TERN_INPUT_LINK_CLOSED:
+    case TERN_INPUT_BIND_FAIL:
+    case TERN_INPUT_NETWORK:
         return 0;
     }
     TERN_UNREACHABLE();

@@ -63,6 +63,9 @@ static void node_command(struct sim_node *node, const struct tern_command *comma
     case TERN_COMMAND_RESOLVE:
         sim_resolve(node, command);
         return;
+    case TERN_COMMAND_BIND:
+        TERN_CHECK(false); /* no machine binds sockets here */
+        return;
     case TERN_COMMAND_TRANSMIT:
     case TERN_COMMAND_READ:
     case TERN_COMMAND_SHUT:

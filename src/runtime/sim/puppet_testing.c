@@ -123,6 +123,10 @@ static void puppet_input(void *self, tern_time now, const struct tern_input *in)
     case TERN_INPUT_JOB_DONE:
     case TERN_INPUT_STORED:
     case TERN_INPUT_RESOLVED:
+    case TERN_INPUT_BOUND:
+    case TERN_INPUT_BIND_FAIL:
+    case TERN_INPUT_DATAGRAMS:
+    case TERN_INPUT_NETWORK:
         break;
     }
     puppet_log_other(p, now, in);
