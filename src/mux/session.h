@@ -25,12 +25,21 @@
 #include "runtime/io.h"
 #include "secure/channel.h"
 
+enum tern_session_kind { TERN_SESSION_QUIC, TERN_SESSION_WEBTRANSPORT, TERN_SESSION_WEBRTC };
+
+struct tern_session_info {
+    enum tern_session_kind kind; /* valid from ESTABLISHED */
+    tern_link_id socket;         /* where the datagrams go now; it changes when the remote moves */
+    struct tern_path path;       /* or we do */
+    uint64_t bytes_in;           /* of datagrams */
+    uint64_t bytes_out;
+};
+
 struct tern_session_ops {
     /* remote is who the other end is: valid from ESTABLISHED until fini. */
     const struct tern_secure_remote *(*remote)(const void *self);
     void (*job_done)(void *self, tern_time now, struct tern_job *job);
-    /* path is where the datagrams go now; it changes when the remote moves or we do. */
-    void (*path)(const void *self, struct tern_path *path);
+    void (*info)(const void *self, struct tern_session_info *info);
     /* migrate moves the session to another of our sockets. TERN_ERR_UNSUPPORTED, AGAIN (not yet: it
      * is being established). NULL: the protocol cannot. */
     tern_err (*migrate)(void *self, tern_time now, tern_link_id socket);
