@@ -5,7 +5,6 @@
 #include "sim/attacker.h"
 
 #include "protocol/gossip/rpc.h"
-#include "swarm/addr.h"
 #include "tern_test.h"
 
 #define MULTISTREAM "\x13/multistream/1.0.0\n"
@@ -324,9 +323,10 @@ static void dial_the_attacker(void)
     struct tern_swarm *swarm = tern_host_core_swarm(hosts.hosts[0].core);
     struct tern_peer_id nobody = hosts.hosts[0].id;
     struct tern_multiaddr address;
-    struct tern_endpoint endpoint = sim_world_endpoint(hosts.world, attacker.node, SIM_PORT);
+    const struct tern_route route = {.endpoint =
+                                         sim_world_endpoint(hosts.world, attacker.node, SIM_PORT)};
     nobody.bytes[nobody.size - 1] ^= 1;
-    tern_endpoint_multiaddr(&endpoint, &address);
+    tern_route_multiaddr(&route, &address);
     const struct tern_dial_options dial = {.id = &nobody,
                                            .addresses = &address,
                                            .addresses_count = 1,

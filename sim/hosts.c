@@ -1,7 +1,6 @@
 #include "sim/hosts.h"
 
 #include "base/check.h"
-#include "swarm/addr.h"
 
 /* --- events of a host --- */
 
@@ -105,6 +104,13 @@ static void host_transmit(void *self, tern_time now, tern_link_id link, struct t
     host->inner.ops->transmit(host->inner.self, now, link, out);
 }
 
+static bool host_datagrams(void *self, tern_time now, tern_link_id socket,
+                           struct tern_datagrams_out *out)
+{
+    struct sim_host *host = self;
+    return host->inner.ops->datagrams(host->inner.self, now, socket, out);
+}
+
 static tern_time host_deadline(void *self)
 {
     struct sim_host *host = self;
@@ -114,6 +120,7 @@ static tern_time host_deadline(void *self)
 static const struct tern_machine_ops host_machine_ops = {.input = host_input,
                                                          .next_command = host_next_command,
                                                          .transmit = host_transmit,
+                                                         .datagrams = host_datagrams,
                                                          .deadline = host_deadline};
 
 /* --- starting and stopping --- */
@@ -121,8 +128,8 @@ static const struct tern_machine_ops host_machine_ops = {.input = host_input,
 static void host_address(const struct sim_hosts *hosts, uint32_t i, bool with_id,
                          struct tern_multiaddr *address)
 {
-    struct tern_endpoint endpoint = sim_world_endpoint(hosts->world, i, SIM_PORT);
-    tern_endpoint_multiaddr(&endpoint, address);
+    const struct tern_route route = {.endpoint = sim_world_endpoint(hosts->world, i, SIM_PORT)};
+    tern_route_multiaddr(&route, address);
     if (with_id)
         TERN_CHECK(tern_multiaddr_append_peer_id(address, &host_at(hosts, i)->id) == TERN_OK);
 }

@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "chain/audit.h"
 #include "chain/rows.h"
-#include "swarm/addr.h"
 
 static struct sim_node *node_at(const struct sim_nodes *nodes, uint32_t i)
 {
@@ -79,6 +78,13 @@ static void node_transmit(void *self, tern_time now, tern_link_id link, struct t
     node->inner.ops->transmit(node->inner.self, now, link, out);
 }
 
+static bool node_datagrams(void *self, tern_time now, tern_link_id socket,
+                           struct tern_datagrams_out *out)
+{
+    struct sim_node *node = self;
+    return node->inner.ops->datagrams(node->inner.self, now, socket, out);
+}
+
 static tern_time node_deadline(void *self)
 {
     struct sim_node *node = self;
@@ -88,14 +94,16 @@ static tern_time node_deadline(void *self)
 static const struct tern_machine_ops node_machine_ops = {.input = node_input,
                                                          .next_command = node_next_command,
                                                          .transmit = node_transmit,
+                                                         .datagrams = node_datagrams,
                                                          .deadline = node_deadline};
 
 /* --- starting and stopping --- */
 
 void sim_nodes_address(const struct sim_nodes *nodes, uint32_t i, struct tern_multiaddr *address)
 {
-    struct tern_endpoint endpoint = sim_world_endpoint(nodes->world, i, SIM_NODES_PORT);
-    tern_endpoint_multiaddr(&endpoint, address);
+    const struct tern_route route = {.endpoint =
+                                         sim_world_endpoint(nodes->world, i, SIM_NODES_PORT)};
+    tern_route_multiaddr(&route, address);
     TERN_CHECK(tern_multiaddr_append_peer_id(address, &node_at(nodes, i)->id) == TERN_OK);
 }
 
@@ -125,9 +133,9 @@ static tern_err node_start(void *context, const struct sim_node_start *start,
     TERN_TRY(tern_node_new(&options, start->now, &node->core));
     node->ready = false;
     node->inner = (struct tern_machine){&tern_node_ops, node->core};
-    struct tern_endpoint endpoint =
-        sim_world_endpoint(node->nodes->world, node->number, SIM_NODES_PORT);
-    tern_endpoint_multiaddr(&endpoint, &address);
+    const struct tern_route route = {
+        .endpoint = sim_world_endpoint(node->nodes->world, node->number, SIM_NODES_PORT)};
+    tern_route_multiaddr(&route, &address);
     struct tern_host_core *host = tern_node_host(node->core);
     TERN_CHECK(tern_swarm_listen(tern_host_core_swarm(host), &address) == TERN_OK);
     if (node->number != 0) {

@@ -148,6 +148,13 @@ static void node_transmit(void *self, tern_time now, tern_link_id link, struct t
     tern_node_ops.transmit(node->core, now, link, out);
 }
 
+static bool node_datagrams(void *self, tern_time now, tern_link_id socket,
+                           struct tern_datagrams_out *out)
+{
+    struct node *node = self;
+    return tern_node_ops.datagrams(node->core, now, socket, out);
+}
+
 static tern_time node_deadline(void *self)
 {
     struct node *node = self;
@@ -157,6 +164,7 @@ static tern_time node_deadline(void *self)
 static const struct tern_machine_ops node_machine_ops = {.input = node_input,
                                                          .next_command = node_next_command,
                                                          .transmit = node_transmit,
+                                                         .datagrams = node_datagrams,
                                                          .deadline = node_deadline};
 
 /* --- making --- */

@@ -6,7 +6,6 @@
 
 #include "app/ternd/node_private.h"
 #include "chain/store_schema.h"
-#include "swarm/addr.h"
 
 static const struct tern_ledger *tell_ledger(const struct node *node)
 {
@@ -211,7 +210,7 @@ static void tell_peer(const struct node *node, tern_peer peer, struct node_peer 
         return;
     struct tern_multiaddr address;
     struct tern_writer w = tern_writer_of(out->address, sizeof out->address);
-    tern_endpoint_multiaddr(&info.remote, &address);
+    tern_route_multiaddr(&info.remote, &address);
     if (tern_multiaddr_format(tern_multiaddr_view(&address), &w) == TERN_OK)
         tern_writer_terminate(&w);
     out->outbound = info.outbound;

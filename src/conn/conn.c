@@ -310,7 +310,11 @@ void tern_conn_tick(struct tern_conn *conn, tern_time now)
         if (conn->state == CONN_CLOSING)
             conn_end(conn);
         else
-            conn_fail(conn, TERN_ERR_TIMEOUT, TERN_FAULT_CONN_UPGRADE_TIMEOUT);
+            /* Of a session that we dialled nothing may have come at all. */
+            conn_fail(conn, TERN_ERR_TIMEOUT,
+                      conn->session != NULL && conn->role == TERN_ROLE_INITIATOR
+                          ? TERN_FAULT_NONE
+                          : TERN_FAULT_CONN_UPGRADE_TIMEOUT);
         return;
     }
     conn->now = now;

@@ -3,7 +3,6 @@
 #include "base/check.h"
 #include "base/ring.h"
 #include "host/connector.h"
-#include "swarm/addr.h"
 
 enum { HOST_EVENTS_MAX = 4096 };
 
@@ -60,7 +59,7 @@ static void host_describe_connection(struct tern_host_core *core, tern_connectio
     if (!tern_swarm_connection_info(core->swarm, connection, &info))
         return;
     out->outbound = info.outbound;
-    tern_endpoint_multiaddr(&info.remote, &out->address);
+    tern_route_multiaddr(&info.remote, &out->address);
 }
 
 static void host_observe(void *self, tern_time now, const struct tern_swarm_event *event)
@@ -228,6 +227,13 @@ static void host_transmit(void *self, tern_time now, tern_link_id link, struct t
     tern_swarm_transmit(core->swarm, now, link, out);
 }
 
+static bool host_datagrams(void *self, tern_time now, tern_link_id socket,
+                           struct tern_datagrams_out *out)
+{
+    struct tern_host_core *core = self;
+    return tern_swarm_datagrams(core->swarm, now, socket, out);
+}
+
 static tern_time host_deadline(void *self)
 {
     struct tern_host_core *core = self;
@@ -237,6 +243,7 @@ static tern_time host_deadline(void *self)
 const struct tern_machine_ops tern_host_core_ops = {.input = host_input,
                                                     .next_command = host_next_command,
                                                     .transmit = host_transmit,
+                                                    .datagrams = host_datagrams,
                                                     .deadline = host_deadline};
 
 void tern_host_core_flush(struct tern_host_core *core, tern_time now)

@@ -46,6 +46,17 @@ static void host_transmit(void *self, tern_time now, tern_link_id link, struct t
     pthread_mutex_unlock(&host->lock);
 }
 
+static bool host_datagrams(void *self, tern_time now, tern_link_id socket,
+                           struct tern_datagrams_out *out)
+{
+    struct tern_host *host = self;
+    (void)now;
+    pthread_mutex_lock(&host->lock);
+    bool any = tern_host_core_ops.datagrams(host->core, tern_loop_now(), socket, out);
+    pthread_mutex_unlock(&host->lock);
+    return any;
+}
+
 static tern_time host_deadline(void *self)
 {
     struct tern_host *host = self;
@@ -58,6 +69,7 @@ static tern_time host_deadline(void *self)
 static const struct tern_machine_ops host_machine_ops = {.input = host_input,
                                                          .next_command = host_next_command,
                                                          .transmit = host_transmit,
+                                                         .datagrams = host_datagrams,
                                                          .deadline = host_deadline};
 
 tern_time host_enter(struct tern_host *host)

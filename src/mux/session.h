@@ -29,9 +29,9 @@ enum tern_session_kind { TERN_SESSION_QUIC, TERN_SESSION_WEBTRANSPORT, TERN_SESS
 
 struct tern_session_info {
     enum tern_session_kind kind; /* valid from ESTABLISHED */
-    tern_link_id socket;         /* where the datagrams go now; it changes when the remote moves */
-    struct tern_path path;       /* or we do */
-    uint64_t bytes_in;           /* of datagrams */
+    tern_link_id socket;         /* ours, from which datagrams go now … */
+    struct tern_path path; /* … and on which way; it changes when the remote moves, or we do */
+    uint64_t bytes_in;     /* of datagrams */
     uint64_t bytes_out;
 };
 

@@ -323,6 +323,13 @@ static void node_transmit(void *self, tern_time now, tern_link_id link, struct t
     tern_host_core_ops.transmit(node->host, now, link, out);
 }
 
+static bool node_datagrams(void *self, tern_time now, tern_link_id socket,
+                           struct tern_datagrams_out *out)
+{
+    struct tern_node *node = self;
+    return tern_host_core_ops.datagrams(node->host, now, socket, out);
+}
+
 static tern_time node_deadline(void *self)
 {
     struct tern_node *node = self;
@@ -338,6 +345,7 @@ static tern_time node_deadline(void *self)
 const struct tern_machine_ops tern_node_ops = {.input = node_input,
                                                .next_command = node_next_command,
                                                .transmit = node_transmit,
+                                               .datagrams = node_datagrams,
                                                .deadline = node_deadline};
 
 void tern_node_flush(struct tern_node *node, tern_time now)

@@ -8,12 +8,12 @@
 #define BACKOFF_BASE_NS (5 * TERN_SECOND)
 #define BACKOFF_MAX_NS  (10 * TERN_MINUTE)
 
-enum { BACKOFF_KEY_SIZE = 19, BACKOFF_DOUBLINGS_MAX = 7 };
+enum { BACKOFF_KEY_SIZE = 20, BACKOFF_DOUBLINGS_MAX = 7 };
 
 struct backoff {
     struct tern_map_entry entry;
     struct tern_list lru;
-    uint8_t key[BACKOFF_KEY_SIZE]; /* family, IP, port */
+    uint8_t key[BACKOFF_KEY_SIZE]; /* family, IP, port, transport */
     uint32_t failures;
     tern_time until;
 };
@@ -40,25 +40,26 @@ void tern_backoffs_fini(struct tern_swarm *s)
     tern_map_fini(&s->backoffs.map);
 }
 
-static void backoff_key(const struct tern_endpoint *endpoint, uint8_t key[BACKOFF_KEY_SIZE])
+static void backoff_key(const struct tern_route *route, uint8_t key[BACKOFF_KEY_SIZE])
 {
+    const struct tern_endpoint *endpoint = &route->endpoint;
     memset(key, 0, BACKOFF_KEY_SIZE);
     key[0] = endpoint->family;
     memcpy(&key[1], endpoint->ip, endpoint->family == 4 ? 4 : 16);
     key[17] = (uint8_t)(endpoint->port >> 8);
     key[18] = (uint8_t)endpoint->port;
+    key[19] = (uint8_t)route->transport;
 }
 
-static struct backoff *backoff_find(const struct tern_swarm *s,
-                                    const struct tern_endpoint *endpoint)
+static struct backoff *backoff_find(const struct tern_swarm *s, const struct tern_route *route)
 {
     uint8_t key[BACKOFF_KEY_SIZE];
-    backoff_key(endpoint, key);
+    backoff_key(route, key);
     struct tern_map_entry *entry = tern_map_find(&s->backoffs.map, tern_view_of(key, sizeof key));
     return entry == NULL ? NULL : TERN_CONTAINER_OF(entry, struct backoff, entry);
 }
 
-static struct backoff *backoff_new(struct tern_swarm *s, const struct tern_endpoint *endpoint)
+static struct backoff *backoff_new(struct tern_swarm *s, const struct tern_route *route)
 {
     struct tern_list *oldest = tern_list_front(&s->backoffs.lru);
     if (oldest != NULL && tern_map_count(&s->backoffs.map) >= SWARM_BACKOFFS_MAX)
@@ -66,7 +67,7 @@ static struct backoff *backoff_new(struct tern_swarm *s, const struct tern_endpo
     struct backoff *backoff = tern_mem_zalloc(s->mem, sizeof *backoff);
     if (backoff == NULL)
         return NULL;
-    backoff_key(endpoint, backoff->key);
+    backoff_key(route, backoff->key);
     if (tern_map_insert(&s->backoffs.map, &backoff->entry,
                         tern_view_of(backoff->key, sizeof backoff->key)) != TERN_OK) {
         tern_mem_free(s->mem, backoff, sizeof *backoff);
@@ -76,11 +77,11 @@ static struct backoff *backoff_new(struct tern_swarm *s, const struct tern_endpo
     return backoff;
 }
 
-void tern_backoffs_failed(struct tern_swarm *s, tern_time now, const struct tern_endpoint *endpoint)
+void tern_backoffs_failed(struct tern_swarm *s, tern_time now, const struct tern_route *route)
 {
-    struct backoff *backoff = backoff_find(s, endpoint);
+    struct backoff *backoff = backoff_find(s, route);
     if (backoff == NULL)
-        backoff = backoff_new(s, endpoint);
+        backoff = backoff_new(s, route);
     if (backoff == NULL)
         return; /* without memory it is tried again sooner, no more */
     uint32_t doublings =
@@ -92,16 +93,15 @@ void tern_backoffs_failed(struct tern_swarm *s, tern_time now, const struct tern
     tern_list_push_back(&s->backoffs.lru, &backoff->lru);
 }
 
-void tern_backoffs_worked(struct tern_swarm *s, const struct tern_endpoint *endpoint)
+void tern_backoffs_worked(struct tern_swarm *s, const struct tern_route *route)
 {
-    struct backoff *backoff = backoff_find(s, endpoint);
+    struct backoff *backoff = backoff_find(s, route);
     if (backoff != NULL)
         backoff_free(s, backoff);
 }
 
-bool tern_backoffs_active(const struct tern_swarm *s, tern_time now,
-                          const struct tern_endpoint *endpoint)
+bool tern_backoffs_active(const struct tern_swarm *s, tern_time now, const struct tern_route *route)
 {
-    const struct backoff *backoff = backoff_find(s, endpoint);
+    const struct backoff *backoff = backoff_find(s, route);
     return backoff != NULL && backoff->until > now;
 }

@@ -299,17 +299,17 @@ void tern_book_dial_failed(struct tern_swarm *s, tern_time now, const struct ter
 }
 
 void tern_book_wrong_peer(struct tern_swarm *s, tern_time now, const struct tern_peer_id *id,
-                          const struct tern_endpoint *endpoint)
+                          const struct tern_route *route)
 {
     struct book_entry *entry = tern_book_entry_find(s, id);
-    struct tern_multiaddr address;
+    struct tern_target target;
     if (entry == NULL)
         return;
-    tern_endpoint_multiaddr(endpoint, &address);
     for (size_t i = entry->addrs_count; i-- > 0;) {
         const struct book_addr *addr = &entry->addrs[i];
         if (addr->source == TERN_ADDR_CONFIGURED ||
-            !tern_view_equal(tern_view_of(addr->bytes, addr->size), tern_multiaddr_view(&address)))
+            tern_target_of(tern_view_of(addr->bytes, addr->size), &target) != TERN_OK ||
+            target.kind != TERN_TARGET_ENDPOINT || !tern_route_equal(&target.route, route))
             continue;
         book_addr_remove(s, entry, i);
         book_relist(s, entry);

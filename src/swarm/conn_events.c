@@ -28,18 +28,37 @@ static tern_err conn_let_in(struct tern_swarm *s, tern_time now, struct swarm_co
     return err;
 }
 
+/* conn_learn notes what is known of a connection only now. */
+static void conn_learn(struct swarm_conn *c)
+{
+    static const enum tern_transport transports[] = {
+        [TERN_SESSION_QUIC] = TERN_TRANSPORT_QUIC,
+        [TERN_SESSION_WEBTRANSPORT] = TERN_TRANSPORT_WEBTRANSPORT,
+        [TERN_SESSION_WEBRTC] = TERN_TRANSPORT_WEBRTC,
+    };
+    const struct tern_session *session = tern_conn_session(c->core);
+    struct tern_session_info info;
+    if (session == NULL)
+        return;
+    session->ops->info(session->mux.self, &info);
+    c->transport = transports[info.kind];
+    c->local = info.path.local;
+    c->remote = info.path.remote;
+}
+
 static void conn_established(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
 {
     if (c->state != SWARM_CONN_UPGRADING)
         return;
     tern_list_remove(&c->siblings);
     s->conns.upgrading_in_count -= !c->outbound;
+    conn_learn(c);
     c->established_at = now;
     c->idle_since = now;
     enum tern_connection_code code = TERN_CONNECTION_CODE_NONE;
     tern_err err = conn_let_in(s, now, c, &code);
     if (err != TERN_OK) {
-        TERN_TRACE(s->config.trace, now, SWARM_REFUSED, c->link, err, 1);
+        TERN_TRACE(s->config.trace, now, SWARM_REFUSED, c->remote.port, err, 1);
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_REFUSED_IN, !c->outbound);
         /* A second connection of ours to one peer ends, but the dial has found its peer. */
         if (err == TERN_ERR_CLOSED && c->dial != 0)
@@ -62,10 +81,11 @@ static void conn_finish(struct tern_swarm *s, tern_time now, struct swarm_conn *
     c->state = SWARM_CONN_DOWN;
     if (c->err == TERN_OK)
         c->err = err;
-    TERN_TRACE(s->config.trace, now, SWARM_DOWN, c->link, c->err, c->fault);
+    TERN_TRACE(s->config.trace, now, SWARM_DOWN, c->handle, c->err, c->fault);
     if (c->fault != TERN_FAULT_NONE)
         tern_swarm_report(s, now, c->peer != NULL ? c->peer->handle : 0, c->fault);
-    if (!c->link_dead) {
+    c->linger_until = TERN_TIME_NEVER;
+    if (!c->link_dead && c->link != TERN_LINK_NONE) {
         c->linger_until = c->cut ? TERN_TIME_NEVER : tern_time_add(now, SWARM_LINGER_NS);
         c->want_close = !c->cut;
         c->want_abort = c->cut;
@@ -149,14 +169,14 @@ void tern_conns_process(struct tern_swarm *s, tern_time now, struct swarm_conn *
     if (c->linger_until <= now) {
         /* The remote does not take our farewell. */
         c->linger_until = TERN_TIME_NEVER;
-        c->want_abort = true;
+        c->want_abort = c->link != TERN_LINK_NONE;
         c->cut = true;
     }
     if (c->cut && c->state != SWARM_CONN_DOWN)
         conn_finish(s, now, c, TERN_OK);
     if (c->link_dead && c->state != SWARM_CONN_DOWN && !tern_list_linked(&c->dirty))
         conn_finish(s, now, c, TERN_ERR_DISCONNECTED);
-    if (c->link_dead && c->state == SWARM_CONN_DOWN) {
+    if (c->state == SWARM_CONN_DOWN && (c->link_dead || c->link == TERN_LINK_NONE)) {
         tern_conns_free(s, c);
         return;
     }

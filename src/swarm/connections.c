@@ -1,5 +1,5 @@
 /*
- * The table of connections, by the slot of their link, and what the world says and is told of them.
+ * The table of connections, by handle and by link, and what the world says and is told of them.
  *
  *   ACCEPTED, DIALED ──► UPGRADING ── established, let in ──► OPEN ── close ──► CLOSING ─┐
  *                            │                                 │                        │
@@ -7,15 +7,18 @@
  *                                                         │ CLOSE, after SWARM_LINGER_NS ABORT
  *                                                    LINK_CLOSED: freed (or an orphan, while its
  * job is out)
+ *
+ * A session has no link of its own: it is freed as soon as it is DOWN, and what it still owes the
+ * remote is its transport's.
  */
 #include "swarm/private.h"
 
-enum { CONNS_SLOTS_FIRST = 16, CONNS_VACATE_ROUNDS_MAX = 4096 };
+enum { CONNS_LINKS_FIRST = 16, CONNS_VACATE_ROUNDS_MAX = 4096 };
 
 void tern_conns_init(struct tern_swarm *s)
 {
     struct swarm_conns *conns = &s->conns;
-    conns->generation_next = 1;
+    tern_slots_init(&conns->slots, s->mem, s->config.limits.links_max);
     tern_list_init(&conns->all);
     tern_list_init(&conns->upgrading);
     tern_list_init(&conns->dirty);
@@ -26,19 +29,15 @@ void tern_conns_init(struct tern_swarm *s)
 struct swarm_conn *tern_conns_of_link(const struct tern_swarm *s, tern_link_id link)
 {
     uint32_t slot = tern_link_slot(link);
-    if (slot >= s->conns.by_slot_count)
+    if (slot >= s->conns.by_link_count)
         return NULL;
-    struct swarm_conn *c = s->conns.by_slot[slot];
+    struct swarm_conn *c = s->conns.by_link[slot];
     return c != NULL && c->link == link ? c : NULL;
 }
 
 struct swarm_conn *tern_conns_find(const struct tern_swarm *s, tern_connection handle)
 {
-    uint32_t slot = (uint32_t)handle;
-    if (slot >= s->conns.by_slot_count)
-        return NULL;
-    struct swarm_conn *c = s->conns.by_slot[slot];
-    return c != NULL && c->handle == handle ? c : NULL;
+    return tern_slots_find(&s->conns.slots, handle);
 }
 
 void tern_conns_touch(struct tern_swarm *s, struct swarm_conn *c)
@@ -54,25 +53,31 @@ void tern_conns_reject(struct tern_swarm *s, tern_link_id link)
     s->conns.rejects[s->conns.rejects_count++] = link;
 }
 
-static tern_err conns_slot_reserve(struct tern_swarm *s, uint32_t slot)
+static tern_err conns_link_reserve(struct tern_swarm *s, uint32_t slot)
 {
     struct swarm_conns *conns = &s->conns;
-    if (slot < conns->by_slot_count)
+    if (slot < conns->by_link_count)
         return TERN_OK;
     if (slot >= s->config.limits.links_max)
         return TERN_ERR_FULL;
-    uint32_t count = conns->by_slot_count == 0 ? CONNS_SLOTS_FIRST : conns->by_slot_count;
+    uint32_t count = conns->by_link_count == 0 ? CONNS_LINKS_FIRST : conns->by_link_count;
     while (count <= slot)
         count *= 2; /* links_max is at most 2^24 */
     struct swarm_conn **grown = tern_mem_realloc(
-        s->mem, conns->by_slot, conns->by_slot_count * sizeof grown[0], count * sizeof grown[0]);
+        s->mem, conns->by_link, conns->by_link_count * sizeof grown[0], count * sizeof grown[0]);
     if (grown == NULL)
         return TERN_ERR_MEMORY;
-    for (uint32_t i = conns->by_slot_count; i < count; i++)
+    for (uint32_t i = conns->by_link_count; i < count; i++)
         grown[i] = NULL;
-    conns->by_slot = grown;
-    conns->by_slot_count = count;
+    conns->by_link = grown;
+    conns->by_link_count = count;
     return TERN_OK;
+}
+
+/* A session shares its socket, so it costs no descriptor. */
+static uint64_t conns_fds(const struct swarm_conn *c)
+{
+    return c->link == TERN_LINK_NONE ? 0 : 1;
 }
 
 static tern_err conns_charge(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
@@ -80,14 +85,14 @@ static tern_err conns_charge(struct tern_swarm *s, tern_time now, struct swarm_c
     enum tern_resource direction =
         c->outbound ? TERN_RESOURCE_CONNECTIONS_OUT : TERN_RESOURCE_CONNECTIONS_IN;
     TERN_TRY(tern_limits_reserve(s, now, &c->scope, direction, 1));
-    tern_err err = tern_limits_reserve(s, now, &c->scope, TERN_RESOURCE_FDS, 1);
+    tern_err err = tern_limits_reserve(s, now, &c->scope, TERN_RESOURCE_FDS, conns_fds(c));
     if (err != TERN_OK) {
         tern_scope_release(&c->scope, direction, 1);
         return err;
     }
     err = tern_limits_reserve(s, now, &c->scope, TERN_RESOURCE_MEMORY, sizeof *c);
     if (err != TERN_OK) {
-        tern_scope_release(&c->scope, TERN_RESOURCE_FDS, 1);
+        tern_scope_release(&c->scope, TERN_RESOURCE_FDS, conns_fds(c));
         tern_scope_release(&c->scope, direction, 1);
     }
     return err;
@@ -96,9 +101,28 @@ static tern_err conns_charge(struct tern_swarm *s, tern_time now, struct swarm_c
 static void conns_uncharge(struct swarm_conn *c)
 {
     tern_scope_release(&c->scope, TERN_RESOURCE_MEMORY, sizeof *c);
-    tern_scope_release(&c->scope, TERN_RESOURCE_FDS, 1);
+    tern_scope_release(&c->scope, TERN_RESOURCE_FDS, conns_fds(c));
     tern_scope_release(
         &c->scope, c->outbound ? TERN_RESOURCE_CONNECTIONS_OUT : TERN_RESOURCE_CONNECTIONS_IN, 1);
+}
+
+static tern_err conns_make_session(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
+                                   const struct swarm_birth *birth,
+                                   const struct tern_conn_options *options)
+{
+    const struct tern_session_transport *hub = birth->hub;
+    struct tern_session session;
+    if (birth->session_dial != NULL) {
+        struct tern_session_dial dial = *birth->session_dial;
+        dial.expected_peer = birth->expected;
+        dial.scope = &c->scope;
+        dial.tag = c->handle;
+        TERN_TRY(hub->ops->dial(hub->self, now, &dial, &session));
+    } else {
+        TERN_TRY(hub->ops->accept(hub->self, now, &c->scope, c->handle, &session));
+    }
+    c->core = tern_conn_new_session(&s->conn_config, options, &session, now);
+    return c->core == NULL ? TERN_ERR_MEMORY : TERN_OK;
 }
 
 /* conns_start makes the core and arms the timer: the last two things that can fail. */
@@ -111,25 +135,30 @@ static tern_err conns_start(struct tern_swarm *s, tern_time now, struct swarm_co
         .expected_peer = birth->expected,
         .scope = &c->scope,
     };
-    c->core = tern_conn_new(&s->conn_config, &options, now);
-    if (c->core == NULL) {
-        tern_timer_cancel(&s->timers, &c->timer.timer);
-        return TERN_ERR_MEMORY;
+    tern_err err = TERN_OK;
+    if (birth->link == TERN_LINK_NONE) {
+        err = conns_make_session(s, now, c, birth, &options);
+    } else {
+        c->core = tern_conn_new(&s->conn_config, &options, now);
+        err = c->core == NULL ? TERN_ERR_MEMORY : TERN_OK;
     }
-    return TERN_OK;
+    if (err != TERN_OK)
+        tern_timer_cancel(&s->timers, &c->timer.timer);
+    return err;
 }
 
 static struct swarm_conn *conns_alloc(struct tern_swarm *s, tern_time now,
-                                      const struct tern_input *in, const struct swarm_birth *birth)
+                                      const struct swarm_birth *birth)
 {
     struct swarm_conn *c = tern_mem_zalloc(s->mem, sizeof *c);
     if (c == NULL)
         return NULL;
-    c->link = in->link;
+    c->link = birth->link;
+    c->transport = birth->transport;
     c->outbound = birth->outbound;
     c->dial = birth->dial;
-    c->local = in->local;
-    c->remote = in->remote;
+    c->local = birth->local;
+    c->remote = birth->remote;
     c->opened_at = now;
     c->idle_since = now;
     c->supplanted_at = TERN_TIME_NEVER;
@@ -150,29 +179,48 @@ static void conns_vacate(struct tern_swarm *s, tern_time now, uint32_t slot)
 {
     bool dispatching = s->dispatching;
     s->dispatching = true;
-    for (int i = 0; i < CONNS_VACATE_ROUNDS_MAX && s->conns.by_slot[slot] != NULL; i++) {
-        struct swarm_conn *c = s->conns.by_slot[slot];
+    for (int i = 0; i < CONNS_VACATE_ROUNDS_MAX && s->conns.by_link[slot] != NULL; i++) {
+        struct swarm_conn *c = s->conns.by_link[slot];
         TERN_CHECK(c->link_dead); /* the world uses a slot again after LINK_CLOSED alone */
         tern_list_remove(&c->dirty);
         tern_conns_process(s, now, c);
     }
     s->dispatching = dispatching;
-    TERN_CHECK(s->conns.by_slot[slot] == NULL);
+    TERN_CHECK(s->conns.by_link[slot] == NULL);
 }
 
-static tern_err conns_new(struct tern_swarm *s, tern_time now, const struct tern_input *in,
-                          const struct swarm_birth *birth)
+/* conns_enter puts it into the tables. */
+static void conns_enter(struct tern_swarm *s, struct swarm_conn *c)
 {
-    TERN_CHECK(tern_conns_of_link(s, in->link) == NULL);
-    uint32_t slot = tern_link_slot(in->link);
-    TERN_TRY(conns_slot_reserve(s, slot));
-    conns_vacate(s, now, slot);
-    struct swarm_conn *c = conns_alloc(s, now, in, birth);
+    if (c->link != TERN_LINK_NONE)
+        s->conns.by_link[tern_link_slot(c->link)] = c;
+    s->conns.count++;
+    tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_CONNECTIONS, s->conns.count);
+    s->conns.upgrading_in_count += !c->outbound;
+    tern_list_push_back(&s->conns.all, &c->all);
+    tern_list_push_back(&s->conns.upgrading, &c->siblings);
+    tern_conns_touch(s, c);
+}
+
+tern_err tern_conns_born(struct tern_swarm *s, tern_time now, const struct swarm_birth *birth,
+                         struct swarm_conn **out)
+{
+    if (birth->link != TERN_LINK_NONE) {
+        TERN_CHECK(tern_conns_of_link(s, birth->link) == NULL);
+        TERN_TRY(conns_link_reserve(s, tern_link_slot(birth->link)));
+        conns_vacate(s, now, tern_link_slot(birth->link));
+    }
+    struct swarm_conn *c = conns_alloc(s, now, birth);
     if (c == NULL)
         return TERN_ERR_MEMORY;
     tern_err err = conns_charge(s, now, c);
     if (err == TERN_OK) {
-        err = conns_start(s, now, c, birth);
+        err = tern_slots_add(&s->conns.slots, c, &c->handle);
+        if (err == TERN_OK) {
+            err = conns_start(s, now, c, birth);
+            if (err != TERN_OK)
+                tern_slots_remove(&s->conns.slots, c->handle);
+        }
         if (err != TERN_OK)
             conns_uncharge(c);
     }
@@ -180,16 +228,8 @@ static tern_err conns_new(struct tern_swarm *s, tern_time now, const struct tern
         tern_mem_free(s->mem, c, sizeof *c);
         return err;
     }
-    c->handle = (uint64_t)s->conns.generation_next << 32 | slot;
-    s->conns.generation_next =
-        s->conns.generation_next == UINT32_MAX ? 1 : s->conns.generation_next + 1;
-    s->conns.by_slot[slot] = c;
-    s->conns.count++;
-    tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_CONNECTIONS, s->conns.count);
-    s->conns.upgrading_in_count += !c->outbound;
-    tern_list_push_back(&s->conns.all, &c->all);
-    tern_list_push_back(&s->conns.upgrading, &c->siblings);
-    tern_conns_touch(s, c);
+    conns_enter(s, c);
+    *out = c;
     return TERN_OK;
 }
 
@@ -205,12 +245,12 @@ static uint32_t conns_upgrading_from(const struct tern_swarm *s, const struct te
     return count;
 }
 
-static tern_err conns_admit(struct tern_swarm *s, tern_time now, const struct tern_input *in)
+tern_err tern_conns_admit(struct tern_swarm *s, tern_time now, const struct tern_endpoint *remote)
 {
     const struct tern_swarm_limits *limits = &s->config.limits;
     if (s->down)
         return TERN_ERR_CLOSED;
-    if (!tern_gate_allows(s, &in->remote, NULL))
+    if (!tern_gate_allows(s, remote, NULL))
         return TERN_ERR_GATED;
     if (limits->upgrading_max != 0 && s->conns.upgrading_in_count >= limits->upgrading_max) {
         tern_limits_refuse(s, now,
@@ -220,7 +260,7 @@ static tern_err conns_admit(struct tern_swarm *s, tern_time now, const struct te
                                                   .limit = limits->upgrading_max});
         return TERN_ERR_SCOPE_CONNECTIONS;
     }
-    uint32_t same = limits->upgrading_per_ip_max == 0 ? 0 : conns_upgrading_from(s, &in->remote);
+    uint32_t same = limits->upgrading_per_ip_max == 0 ? 0 : conns_upgrading_from(s, remote);
     if (limits->upgrading_per_ip_max != 0 && same >= limits->upgrading_per_ip_max) {
         tern_limits_refuse(s, now,
                            &(struct tern_refusal){.scope = "upgrading_per_ip_max",
@@ -234,25 +274,23 @@ static tern_err conns_admit(struct tern_swarm *s, tern_time now, const struct te
 
 void tern_conns_accepted(struct tern_swarm *s, tern_time now, const struct tern_input *in)
 {
-    tern_err err = conns_admit(s, now, in);
-    if (err == TERN_OK)
-        err = conns_new(s, now, in, &(struct swarm_birth){.outbound = false});
+    const struct swarm_port *port = tern_ports_of_token(s, in->token);
+    struct swarm_conn *c;
+    struct swarm_birth birth = {.link = in->link, .local = in->local, .remote = in->remote};
+    tern_err err = tern_conns_admit(s, now, &in->remote);
+    if (err == TERN_OK && (port == NULL || port->transports == 0))
+        err = TERN_ERR_CLOSED; /* nobody listens there any more */
+    if (err == TERN_OK) {
+        birth.transports = port->transports;
+        err = tern_conns_born(s, now, &birth, &c);
+    }
     if (err != TERN_OK) {
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_REFUSED_IN, 1);
-        TERN_TRACE(s->config.trace, now, SWARM_REFUSED, in->link, err, 0);
+        TERN_TRACE(s->config.trace, now, SWARM_REFUSED, in->remote.port, err, 0);
         tern_conns_reject(s, in->link);
         return;
     }
-    TERN_TRACE(s->config.trace, now, SWARM_ACCEPTED, in->link, in->remote.port, 0);
-}
-
-tern_err tern_conns_dialled(struct tern_swarm *s, tern_time now, const struct tern_input *in,
-                            const struct swarm_birth *birth)
-{
-    tern_err err = conns_new(s, now, in, birth);
-    if (err != TERN_OK)
-        tern_conns_reject(s, in->link);
-    return err;
+    TERN_TRACE(s->config.trace, now, SWARM_ACCEPTED, c->handle, in->remote.port, 0);
 }
 
 void tern_conns_close(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
@@ -387,7 +425,9 @@ static void conns_take_job(struct tern_swarm *s, struct swarm_conn *c)
 void tern_conns_free(struct tern_swarm *s, struct swarm_conn *c)
 {
     TERN_CHECK(c->state == SWARM_CONN_DOWN && c->streams_count == 0);
-    s->conns.by_slot[tern_link_slot(c->link)] = NULL;
+    if (c->link != TERN_LINK_NONE)
+        s->conns.by_link[tern_link_slot(c->link)] = NULL;
+    tern_slots_remove(&s->conns.slots, c->handle);
     s->conns.count--;
     tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_CONNECTIONS, s->conns.count);
     conns_take_job(s, c);
@@ -426,7 +466,8 @@ void tern_conns_fini(struct tern_swarm *s)
     }
     while ((node = tern_list_front(&s->conns.orphans)) != NULL)
         tern_conns_job_done(s, 0, TERN_LIST_ENTRY(node, struct swarm_conn, all)->job);
-    tern_mem_free(s->mem, s->conns.by_slot, s->conns.by_slot_count * sizeof(struct swarm_conn *));
+    tern_slots_fini(&s->conns.slots);
+    tern_mem_free(s->mem, s->conns.by_link, s->conns.by_link_count * sizeof(struct swarm_conn *));
 }
 
 /* conns_idle_deadline: when a connection that nothing uses is ended. */
@@ -448,7 +489,7 @@ static void conns_end_idle(struct tern_swarm *s, tern_time now, struct swarm_con
     if (conns_idle_deadline(s, c) > now)
         return;
     bool supplanted = c->supplanted && c->streams_count == 0;
-    TERN_TRACE(s->config.trace, now, SWARM_IDLE, c->link, supplanted, 0);
+    TERN_TRACE(s->config.trace, now, SWARM_IDLE, c->handle, supplanted, 0);
     tern_conns_close(s, now, c,
                      supplanted ? TERN_CONNECTION_CODE_SUPPLANTED : TERN_CONNECTION_CODE_IDLE,
                      TERN_OK);

@@ -34,6 +34,8 @@ static void dial_free(struct tern_swarm *s, struct swarm_dial *d)
     tern_list_remove(&d->command);
     tern_timer_cancel(&s->timers, &d->timer.timer);
     tern_mem_free(s->mem, d->names, SWARM_DIAL_NAMES_MAX * sizeof d->names[0]);
+    for (uint32_t i = 0; i < d->candidates_count; i++)
+        tern_mem_free(s->mem, d->candidates[i].address, d->candidates[i].address_size);
     tern_mem_free(s->mem, d->candidates, d->candidates_capacity * sizeof d->candidates[0]);
     tern_mem_free(s->mem, d->attempts, d->attempts_capacity * sizeof d->attempts[0]);
     tern_mem_free(s->mem, d->tokens, d->tokens_capacity * sizeof d->tokens[0]);
@@ -46,10 +48,7 @@ static void dials_free_list(struct tern_swarm *s, struct tern_list *list)
     while ((node = tern_list_front(list)) != NULL) {
         struct swarm_dial *d = TERN_LIST_ENTRY(node, struct swarm_dial, link);
         for (uint32_t i = 0; i < d->candidates_count; i++)
-            if (d->candidates[i].reserved) {
-                tern_scope_release(&s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1);
-                tern_scope_release(&s->upgrading, TERN_RESOURCE_FDS, 1);
-            }
+            tern_dials_release(s, &d->candidates[i]);
         if (d->state == SWARM_DIAL_ACTIVE && !tern_peer_id_is_none(&d->id))
             tern_map_remove(&s->dials.by_id, &d->entry);
         dial_free(s, d);
@@ -174,9 +173,9 @@ static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm
         }
         struct tern_dial_attempt *row = &d->attempts[candidate->attempt];
         if (candidate->state == SWARM_CANDIDATE_UPGRADING &&
-            (inbound || (winner != NULL && candidate->link == winner->link))) {
+            (inbound || (winner != NULL && candidate->connection == winner->handle))) {
             /* The winner, or an attempt that goes on without us (see above). */
-            struct swarm_conn *c = tern_conns_of_link(s, candidate->link);
+            struct swarm_conn *c = tern_conns_find(s, candidate->connection);
             TERN_CHECK(c != NULL);
             c->dial = 0;
             row->ended_ns = now;
@@ -193,11 +192,22 @@ static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm
 }
 
 /* dial_remember: the peer has proved that it is to be found at this address. */
-static void dial_remember(struct tern_swarm *s, tern_time now, const struct swarm_conn *winner)
+static void dial_remember(struct tern_swarm *s, tern_time now, const struct swarm_dial *d,
+                          const struct swarm_conn *winner)
 {
+    const struct swarm_candidate *candidate = NULL;
     struct tern_multiaddr address;
-    tern_backoffs_worked(s, &winner->remote);
-    tern_endpoint_multiaddr(&winner->remote, &address);
+    for (uint32_t i = 0; i < d->candidates_count; i++)
+        if (d->candidates[i].connection == winner->handle)
+            candidate = &d->candidates[i];
+    if (candidate == NULL)
+        return; /* another dial's */
+    tern_backoffs_worked(s, &candidate->route);
+    if (candidate->address == NULL)
+        tern_route_multiaddr(&candidate->route, &address);
+    else if (tern_multiaddr_decode(tern_view_of(candidate->address, candidate->address_size),
+                                   &address) != TERN_OK)
+        return; /* longer than what is kept of others' */
     tern_swarm_add_address(s, now, tern_conn_remote(winner->core)->peer_id, &address,
                            TERN_ADDR_IDENTIFY);
 }
@@ -212,7 +222,7 @@ void tern_dials_finish(struct tern_swarm *s, tern_time now, struct swarm_dial *d
         d->err = TERN_OK;
         d->id = *tern_conn_remote(winner->core)->peer_id;
         if (winner->outbound)
-            dial_remember(s, now, winner);
+            dial_remember(s, now, d, winner);
     } else {
         d->err = d->err == TERN_OK ? TERN_ERR_NO_ADDRESS : d->err;
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_DIAL_ERRORS, 1);

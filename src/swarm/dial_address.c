@@ -1,5 +1,5 @@
-/* What a dial has to try: endpoints, and names that lead to endpoints. Each list is bounded, so a
- * name that leads to names that lead to names ends. */
+/* What a dial has to try: routes, and names that lead to routes. Each list is bounded, so a name
+ * that leads to names that lead to names ends. */
 #include "swarm/private.h"
 
 enum { DIAL_CANDIDATES_FIRST = 4 };
@@ -37,19 +37,41 @@ static tern_err dial_reserve(struct tern_swarm *s, struct swarm_dial *d)
     return TERN_OK;
 }
 
-static tern_err dial_add_endpoint(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
-                                  const struct tern_endpoint *endpoint, bool chosen)
+/* One way to the peer: the route, and the address it comes from. */
+struct dial_way {
+    struct tern_route route;
+    struct tern_view address;
+    bool chosen;
+};
+
+/* dial_wants_address: does the transport want to know more than the route, a name or hashes? */
+static bool dial_wants_address(enum tern_transport transport)
+{
+    return transport != TERN_TRANSPORT_TCP && transport != TERN_TRANSPORT_QUIC;
+}
+
+static tern_err dial_add_route(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                               const struct dial_way *way)
 {
     const struct tern_peer_id *id = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
+    struct swarm_candidate candidate = {.route = way->route};
+    if (!tern_sessions_supports(s, way->route.transport))
+        return TERN_ERR_UNSUPPORTED;
     for (uint32_t i = 0; i < d->candidates_count; i++)
-        if (tern_endpoint_equal(&d->candidates[i].endpoint, endpoint))
+        if (tern_route_equal(&d->candidates[i].route, &way->route))
             return TERN_ERR_EXISTS;
-    if (!tern_gate_allows(s, endpoint, id))
+    if (!tern_gate_allows(s, &way->route.endpoint, id))
         return TERN_ERR_GATED;
-    if (!chosen && tern_backoffs_active(s, now, endpoint))
+    if (!way->chosen && tern_backoffs_active(s, now, &way->route))
         return TERN_ERR_RATE;
     TERN_TRY(dial_reserve(s, d));
-    d->candidates[d->candidates_count++] = (struct swarm_candidate){.endpoint = *endpoint};
+    if (dial_wants_address(way->route.transport)) {
+        candidate.address = tern_mem_dup(s->mem, way->address);
+        if (candidate.address == NULL)
+            return TERN_ERR_MEMORY;
+        candidate.address_size = (uint16_t)way->address.size;
+    }
+    d->candidates[d->candidates_count++] = candidate;
     return TERN_OK;
 }
 
@@ -85,10 +107,13 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
         !tern_peer_id_equal(&target.id, &d->id))
         return TERN_ERR_INVALID;
     if (target.kind == TERN_TARGET_ENDPOINT)
-        return dial_add_endpoint(s, now, d, &target.endpoint, origin.chosen);
+        return dial_add_route(
+            s, now, d,
+            &(struct dial_way){.route = target.route, .address = addr, .chosen = origin.chosen});
+    if (target.kind == TERN_TARGET_NAME && !tern_sessions_supports(s, target.route.transport))
+        return TERN_ERR_UNSUPPORTED;
     const struct swarm_name name = {
         .resolve = target.resolve,
-        .port = target.endpoint.port,
         .chosen = origin.chosen,
         .depth = (uint8_t)(origin.depth + 1),
     };
@@ -97,16 +122,16 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
 
 void tern_dials_rank(struct tern_swarm *s, tern_time now, struct swarm_dial *d)
 {
-    struct tern_endpoint endpoints[TERN_DIAL_ATTEMPTS_MAX] = {0};
+    struct tern_route routes[TERN_DIAL_ATTEMPTS_MAX] = {0};
     tern_time delays[TERN_DIAL_ATTEMPTS_MAX];
     struct swarm_candidate *waiting[TERN_DIAL_ATTEMPTS_MAX];
     size_t count = 0;
     for (uint32_t i = 0; i < d->candidates_count; i++)
         if (d->candidates[i].state == SWARM_CANDIDATE_WAITING) {
             waiting[count] = &d->candidates[i];
-            endpoints[count++] = d->candidates[i].endpoint;
+            routes[count++] = d->candidates[i].route;
         }
-    tern_dial_rank(endpoints, count, s->config.dial_stagger_ns, delays);
+    tern_dial_rank(routes, count, s->config.dial_stagger_ns, delays);
     /* Newcomers wait for what is under way, as a second address does. */
     tern_time base = d->in_flight == 0 ? now : tern_time_add(now, s->config.dial_stagger_ns);
     for (size_t i = 0; i < count; i++)
@@ -135,6 +160,23 @@ static tern_err dial_take_text(struct tern_swarm *s, tern_time now, struct swarm
     return tern_dials_add_address(s, now, d, tern_multiaddr_view(&address), origin);
 }
 
+/* dial_take_endpoint takes one address of a name. */
+static tern_err dial_take_endpoint(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                                   const struct swarm_name *name,
+                                   const struct tern_endpoint *endpoint)
+{
+    struct tern_target target;
+    struct tern_view address = tern_multiaddr_view(&name->address);
+    tern_err err = tern_target_of(address, &target);
+    TERN_CHECK(err == TERN_OK);
+    uint16_t port = target.route.endpoint.port;
+    target.route.endpoint = *endpoint;
+    target.route.endpoint.port = port;
+    return dial_add_route(
+        s, now, d,
+        &(struct dial_way){.route = target.route, .address = address, .chosen = name->chosen});
+}
+
 static void dial_note(struct swarm_dial *d, tern_err err)
 {
     if (err != TERN_OK && err != TERN_ERR_EXISTS && d->err == TERN_OK)
@@ -157,9 +199,7 @@ void tern_dials_resolved(struct tern_swarm *s, tern_time now, const struct tern_
         if (name->resolve == TERN_RESOLVE_TXT) {
             err = dial_take_text(s, now, d, in->texts[i], origin);
         } else {
-            struct tern_endpoint endpoint = in->endpoints[i];
-            endpoint.port = name->port;
-            err = dial_add_endpoint(s, now, d, &endpoint, name->chosen);
+            err = dial_take_endpoint(s, now, d, name, &in->endpoints[i]);
         }
         if (err == TERN_ERR_GATED || err == TERN_ERR_RATE || err == TERN_ERR_MEMORY)
             dial_note(d, err);

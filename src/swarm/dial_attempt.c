@@ -15,20 +15,27 @@ static void dial_want_command(struct tern_swarm *s, struct swarm_dial *d)
         tern_list_push_back(&s->dials.commands, &d->command);
 }
 
-static void attempt_release(struct tern_swarm *s, struct swarm_candidate *candidate)
+/* A session shares its socket, so it costs no descriptor. */
+static uint64_t attempt_fds(const struct swarm_candidate *candidate)
+{
+    return tern_transport_on_udp(candidate->route.transport) ? 0 : 1;
+}
+
+void tern_dials_release(struct tern_swarm *s, struct swarm_candidate *candidate)
 {
     if (!candidate->reserved)
         return;
     candidate->reserved = false;
     tern_scope_release(&s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1);
-    tern_scope_release(&s->upgrading, TERN_RESOURCE_FDS, 1);
+    tern_scope_release(&s->upgrading, TERN_RESOURCE_FDS, attempt_fds(candidate));
 }
 
 static tern_err attempt_reserve(struct tern_swarm *s, tern_time now,
                                 struct swarm_candidate *candidate)
 {
     TERN_TRY(tern_limits_reserve(s, now, &s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1));
-    tern_err err = tern_limits_reserve(s, now, &s->upgrading, TERN_RESOURCE_FDS, 1);
+    tern_err err =
+        tern_limits_reserve(s, now, &s->upgrading, TERN_RESOURCE_FDS, attempt_fds(candidate));
     if (err != TERN_OK)
         tern_scope_release(&s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1);
     candidate->reserved = err == TERN_OK;
@@ -53,27 +60,27 @@ static void attempt_end(struct tern_swarm *s, tern_time now, struct swarm_dial *
     if (d->err == TERN_OK || d->err == TERN_ERR_TIMEOUT)
         d->err = err;
     if (tern_err_class(err) == TERN_CLASS_NET)
-        tern_backoffs_failed(s, now, &candidate->endpoint);
+        tern_backoffs_failed(s, now, &candidate->route);
     if (err == TERN_ERR_PEER_MISMATCH && !tern_peer_id_is_none(&d->id))
-        tern_book_wrong_peer(s, now, &d->id, &candidate->endpoint);
+        tern_book_wrong_peer(s, now, &d->id, &candidate->route);
 }
 
 void tern_dials_drop(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                      struct swarm_candidate *candidate, tern_err err)
 {
     if (candidate->state == SWARM_CANDIDATE_UPGRADING) {
-        struct swarm_conn *c = tern_conns_of_link(s, candidate->link);
+        struct swarm_conn *c = tern_conns_find(s, candidate->connection);
         TERN_CHECK(c != NULL);
         c->dial = 0;
         tern_conns_cut(s, c, err);
         candidate->state = SWARM_CANDIDATE_DONE;
     } else {
         TERN_CHECK(candidate->state == SWARM_CANDIDATE_CONNECTING);
-        if (candidate->want_dial) { /* the world has not heard of it */
-            candidate->want_dial = false;
+        if (candidate->want_dial || candidate->want_socket) { /* the world has not heard of it */
+            d->outstanding -= candidate->want_dial;
+            candidate->want_dial = candidate->want_socket = false;
             candidate->state = SWARM_CANDIDATE_DONE;
-            d->outstanding--;
-            attempt_release(s, candidate);
+            tern_dials_release(s, candidate);
         } else {
             candidate->state = SWARM_CANDIDATE_CANCELLED;
             candidate->want_cancel = true;
@@ -83,16 +90,106 @@ void tern_dials_drop(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
     attempt_end(s, now, d, candidate, err);
 }
 
+static tern_token attempt_token(const struct swarm_dial *d, const struct swarm_candidate *candidate)
+{
+    return tern_swarm_token_make(
+        (struct swarm_token){.kind = SWARM_TOKEN_DIAL,
+                             .index = (uint32_t)(candidate - d->candidates),
+                             .handle = d->handle});
+}
+
+/* attempt_born makes the attempt's connection; if it cannot be, the attempt has failed. */
+static void attempt_born(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                         struct swarm_candidate *candidate, struct swarm_birth *birth)
+{
+    struct swarm_conn *c;
+    birth->transport = candidate->route.transport;
+    birth->outbound = true;
+    birth->expected = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
+    birth->dial = attempt_token(d, candidate);
+    tern_dials_release(s, candidate); /* it is charged as a connection now */
+    tern_err err = tern_conns_born(s, now, birth, &c);
+    if (err != TERN_OK) {
+        candidate->state = SWARM_CANDIDATE_DONE;
+        attempt_end(s, now, d, candidate, err);
+        if (birth->link != TERN_LINK_NONE)
+            tern_conns_reject(s, birth->link);
+        return;
+    }
+    candidate->state = SWARM_CANDIDATE_UPGRADING;
+    candidate->connection = c->handle;
+    d->attempts[candidate->attempt].linked_ns = now;
+}
+
+/* attempt_session dials over a socket of ours, as soon as there is one. */
+static void attempt_session(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                            struct swarm_candidate *candidate)
+{
+    tern_err err;
+    const struct swarm_port *port = tern_ports_for_dial(s, &candidate->route.endpoint, &err);
+    if (err != TERN_OK) {
+        candidate->state = SWARM_CANDIDATE_DONE;
+        tern_dials_release(s, candidate);
+        attempt_end(s, now, d, candidate, err);
+        return;
+    }
+    candidate->want_socket = port == NULL;
+    if (port == NULL)
+        return;
+    struct tern_view certhashes[TERN_TARGET_CERTHASHES_MAX];
+    struct tern_target target = {.kind = TERN_TARGET_ENDPOINT};
+    struct tern_view address = tern_view_of(candidate->address, candidate->address_size);
+    if (address.size > 0)
+        err = tern_target_of(address, &target);
+    TERN_CHECK(err == TERN_OK);
+    const struct tern_session_dial dial = {
+        .socket = port->link,
+        .remote = candidate->route.endpoint,
+        .server_name = target.host,
+        .certhashes = certhashes,
+        .certhashes_count =
+            tern_target_certhashes(target.hashes, certhashes, TERN_TARGET_CERTHASHES_MAX),
+    };
+    attempt_born(s, now, d, candidate,
+                 &(struct swarm_birth){
+                     .link = TERN_LINK_NONE,
+                     .local = port->bound,
+                     .remote = candidate->route.endpoint,
+                     .hub = &s->sessions.dialers[candidate->route.transport],
+                     .session_dial = &dial,
+                 });
+}
+
+void tern_dials_socket(struct tern_swarm *s, tern_time now, tern_err err)
+{
+    TERN_LIST_FOREACH_SAFE (node, next, &s->dials.active) {
+        struct swarm_dial *d = TERN_LIST_ENTRY(node, struct swarm_dial, link);
+        bool any = false;
+        for (uint32_t i = 0; i < d->candidates_count; i++) {
+            struct swarm_candidate *candidate = &d->candidates[i];
+            if (!candidate->want_socket)
+                continue;
+            any = true;
+            if (err != TERN_OK)
+                tern_dials_drop(s, now, d, candidate, err);
+            else
+                attempt_session(s, now, d, candidate);
+        }
+        if (any)
+            tern_dials_schedule(s, now, d);
+    }
+}
+
 static void attempt_start(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                           struct swarm_candidate *candidate)
 {
     candidate->attempt = d->attempts_count++;
     d->attempts[candidate->attempt] =
-        (struct tern_dial_attempt){.endpoint = candidate->endpoint, .started_ns = now};
+        (struct tern_dial_attempt){.route = candidate->route, .started_ns = now};
     d->in_flight++;
     s->dials.in_flight++;
     TERN_TRACE(s->config.trace, now, SWARM_ATTEMPT, d->handle, candidate->attempt,
-               candidate->endpoint.port);
+               candidate->route.endpoint.port);
     tern_err err = attempt_reserve(s, now, candidate);
     if (err != TERN_OK) {
         candidate->state = SWARM_CANDIDATE_DONE;
@@ -101,6 +198,10 @@ static void attempt_start(struct tern_swarm *s, tern_time now, struct swarm_dial
     }
     candidate->state = SWARM_CANDIDATE_CONNECTING;
     candidate->deadline = tern_time_add(now, s->config.dial_timeout_ns);
+    if (tern_transport_on_udp(candidate->route.transport)) {
+        attempt_session(s, now, d, candidate);
+        return;
+    }
     candidate->want_dial = true;
     d->outstanding++;
     dial_want_command(s, d);
@@ -216,12 +317,12 @@ static struct swarm_dial *attempt_answered(struct tern_swarm *s, tern_token toke
     bool wanted = found->state == SWARM_CANDIDATE_CONNECTING;
     if (!wanted && found->state != SWARM_CANDIDATE_CANCELLED)
         return NULL;
-    attempt_release(s, found);
     d->outstanding--;
     if (wanted) {
         *candidate = found;
         return d;
     }
+    tern_dials_release(s, found);
     found->state = SWARM_CANDIDATE_DONE;
     found->want_cancel = false;
     if (d->state == SWARM_DIAL_KEPT)
@@ -237,23 +338,11 @@ void tern_dials_linked(struct tern_swarm *s, tern_time now, const struct tern_in
         tern_conns_reject(s, in->link);
         return;
     }
-    const struct swarm_birth birth = {
-        .outbound = true,
-        .expected = tern_peer_id_is_none(&d->id) ? NULL : &d->id,
-        .dial = in->token,
-    };
-    tern_err err = tern_conns_dialled(s, now, in, &birth);
-    if (err != TERN_OK) {
-        candidate->state = SWARM_CANDIDATE_DONE;
-        attempt_end(s, now, d, candidate, err);
-        tern_dials_schedule(s, now, d);
-        return;
-    }
-    candidate->state = SWARM_CANDIDATE_UPGRADING;
-    candidate->link = in->link;
-    d->attempts[candidate->attempt].linked_ns = now;
-    /* It answers: give its upgrade a chance before the next address is bothered. */
-    d->hold_until = tern_time_add(now, 2 * s->config.dial_stagger_ns);
+    attempt_born(s, now, d, candidate,
+                 &(struct swarm_birth){.link = in->link, .local = in->local, .remote = in->remote});
+    /* If it answers, its upgrade gets a chance before the next address is bothered. */
+    if (candidate->state == SWARM_CANDIDATE_UPGRADING)
+        d->hold_until = tern_time_add(now, 2 * s->config.dial_stagger_ns);
     tern_dials_schedule(s, now, d);
 }
 
@@ -264,6 +353,7 @@ void tern_dials_failed(struct tern_swarm *s, tern_time now, const struct tern_in
     if (d == NULL)
         return;
     candidate->state = SWARM_CANDIDATE_DONE;
+    tern_dials_release(s, candidate);
     attempt_end(s, now, d, candidate, in->err == TERN_OK ? TERN_ERR_IO : in->err);
     tern_dials_schedule(s, now, d);
 }
@@ -274,7 +364,7 @@ void tern_dials_conn_ended(struct tern_swarm *s, tern_time now, struct swarm_con
     struct swarm_dial *d = tern_dials_of_token(s, SWARM_TOKEN_DIAL, c->dial, &i);
     TERN_CHECK(d != NULL && d->state == SWARM_DIAL_ACTIVE);
     struct swarm_candidate *candidate = &d->candidates[i];
-    TERN_CHECK(candidate->state == SWARM_CANDIDATE_UPGRADING && candidate->link == c->link);
+    TERN_CHECK(candidate->state == SWARM_CANDIDATE_UPGRADING && candidate->connection == c->handle);
     c->dial = 0;
     candidate->state = SWARM_CANDIDATE_DONE;
     d->hold_until = 0;
@@ -293,9 +383,8 @@ static bool dial_take_command(struct tern_swarm *s, struct swarm_dial *d,
             continue;
         *command = (struct tern_command){
             .kind = candidate->want_dial ? TERN_COMMAND_DIAL : TERN_COMMAND_DIAL_CANCEL,
-            .token = tern_swarm_token_make(
-                (struct swarm_token){.kind = SWARM_TOKEN_DIAL, .index = i, .handle = d->handle}),
-            .endpoint = candidate->endpoint,
+            .token = attempt_token(d, candidate),
+            .endpoint = candidate->route.endpoint,
         };
         candidate->want_dial = candidate->want_cancel = false;
         return true;

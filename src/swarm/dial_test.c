@@ -82,7 +82,7 @@ static void a_dead_first_address_costs_less_than_300_ms(void **state)
 
     const struct tern_dial_attempt *rows;
     assert_int_equal(tern_swarm_dial_attempts(sc->a->swarm, 5, &rows), 2);
-    assert_int_equal(rows[0].endpoint.family, 6);
+    assert_int_equal(rows[0].route.endpoint.family, 6);
     assert_int_equal(rows[0].err, TERN_ERR_CLOSED);
     assert_int_equal(rows[0].started_ns, start);
     assert_int_equal(rows[1].started_ns, start + 250 * TERN_MILLISECOND);

@@ -135,6 +135,7 @@ static void unknown_links_and_tokens_do_no_harm(void **state)
     /* A link slot beyond the table's bound is refused. */
     test_input(sc->b, &(struct tern_input){.kind = TERN_INPUT_ACCEPTED,
                                            .link = sc->b->config.limits.links_max,
+                                           .token = test_listener_token(sc->b),
                                            .remote = test_endpoint("6.6.6.6", 1)});
     assert_int_equal(sc->b->swarm->conns.count, 0);
 }

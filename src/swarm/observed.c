@@ -11,33 +11,35 @@
 #define OBSERVED_TTL_NS (40 * TERN_MINUTE)
 
 static struct swarm_observed *observed_slot(struct tern_swarm *s, tern_time now,
-                                            const struct tern_endpoint *address)
+                                            const struct tern_route *route)
 {
     struct swarm_observed *oldest = &s->observed[0];
     for (size_t i = 0; i < SWARM_OBSERVED_MAX; i++) {
         struct swarm_observed *o = &s->observed[i];
-        if (o->address.family != 0 && tern_endpoint_equal(&o->address, address))
+        if (o->route.endpoint.family != 0 && tern_route_equal(&o->route, route))
             return o;
         bool worse =
-            o->address.family == 0 || o->observers_count < oldest->observers_count ||
+            o->route.endpoint.family == 0 || o->observers_count < oldest->observers_count ||
             (o->observers_count == oldest->observers_count && o->seen_at < oldest->seen_at);
-        if (oldest->address.family != 0 && worse)
+        if (oldest->route.endpoint.family != 0 && worse)
             oldest = o;
     }
     /* Believed addresses make room only when they are old. */
-    if (oldest->address.family != 0 && oldest->observers_count >= s->config.observers_min &&
+    if (oldest->route.endpoint.family != 0 && oldest->observers_count >= s->config.observers_min &&
         tern_time_since(now, oldest->seen_at) < OBSERVED_TTL_NS)
         return NULL;
-    *oldest = (struct swarm_observed){.address = *address};
+    *oldest = (struct swarm_observed){.route = *route};
     return oldest;
 }
 
-static bool observed_is_listener(const struct tern_swarm *s, const struct tern_endpoint *address)
+static bool observed_is_listener(const struct tern_swarm *s, const struct tern_route *route)
 {
-    for (size_t i = 0; i < TERN_SWARM_LISTENERS_MAX; i++)
-        if (s->listeners.list[i].state == SWARM_LISTENER_UP &&
-            tern_endpoint_equal(&s->listeners.list[i].bound, address))
+    for (size_t i = 0; i < TERN_SWARM_LISTENERS_MAX; i++) {
+        const struct swarm_listener *listener = &s->listeners.list[i];
+        if (listener->up && listener->asked.transport == route->transport &&
+            tern_endpoint_equal(&listener->port->bound, &route->endpoint))
             return true;
+    }
     return false;
 }
 
@@ -51,11 +53,12 @@ void tern_swarm_observed(struct tern_swarm *s, tern_time now, tern_connection ha
         tern_target_of(tern_multiaddr_view(observed), &target) != TERN_OK ||
         target.kind != TERN_TARGET_ENDPOINT)
         return;
-    tern_endpoint_ip(&target.endpoint, &ip);
-    if (tern_ip_range(&ip) == TERN_IP_LOOPBACK || observed_is_listener(s, &target.endpoint) ||
-        (c->outbound && !tern_listeners_port(s, c->local.port)))
+    tern_endpoint_ip(&target.route.endpoint, &ip);
+    if (tern_ip_range(&ip) == TERN_IP_LOOPBACK || observed_is_listener(s, &target.route) ||
+        target.route.transport != c->transport ||
+        (c->outbound && !tern_listeners_at(s, c->local.port)))
         return;
-    struct swarm_observed *o = observed_slot(s, now, &target.endpoint);
+    struct swarm_observed *o = observed_slot(s, now, &target.route);
     if (o == NULL)
         return;
     o->seen_at = now;
@@ -68,51 +71,58 @@ void tern_swarm_observed(struct tern_swarm *s, tern_time now, tern_connection ha
     o->observers[o->observers_count++] =
         (struct swarm_observer){.id = c->peer->id, .from = c->remote};
     if (o->observers_count == s->config.observers_min) {
-        TERN_TRACE(s->config.trace, now, SWARM_OBSERVED, o->address.family, o->address.port,
-                   o->observers_count);
+        TERN_TRACE(s->config.trace, now, SWARM_OBSERVED, o->route.endpoint.family,
+                   o->route.endpoint.port, o->observers_count);
         s->addresses_changed = true;
     }
 }
 
 static bool own_add(struct tern_multiaddr *out, size_t max, size_t *count,
-                    const struct tern_endpoint *endpoint)
+                    const struct tern_multiaddr *address)
 {
-    struct tern_multiaddr address;
     if (*count == max)
         return false;
-    tern_endpoint_multiaddr(endpoint, &address);
     for (size_t i = 0; i < *count; i++)
-        if (tern_view_equal(tern_multiaddr_view(&out[i]), tern_multiaddr_view(&address)))
+        if (tern_view_equal(tern_multiaddr_view(&out[i]), tern_multiaddr_view(address)))
             return true;
-    out[(*count)++] = address;
+    out[(*count)++] = *address;
     return true;
+}
+
+/* own_loopback: of all our interfaces loopback is the one that is there for certain. */
+static void own_loopback(struct tern_endpoint *endpoint)
+{
+    memset(endpoint->ip, 0, sizeof endpoint->ip);
+    if (endpoint->family == 4)
+        memcpy(endpoint->ip, (const uint8_t[]){127, 0, 0, 1}, 4);
+    else
+        endpoint->ip[15] = 1;
 }
 
 size_t tern_swarm_own_addresses(const struct tern_swarm *s, struct tern_multiaddr *out, size_t max)
 {
     size_t count = 0;
+    struct tern_multiaddr address;
+    struct tern_ip ip;
     for (size_t i = 0; i < TERN_SWARM_LISTENERS_MAX; i++) {
         const struct swarm_listener *listener = &s->listeners.list[i];
-        struct tern_endpoint endpoint = listener->bound;
-        struct tern_ip ip;
-        if (listener->state != SWARM_LISTENER_UP)
+        if (!listener->up)
             continue;
-        tern_endpoint_ip(&endpoint, &ip);
-        if (tern_ip_range(&ip) == TERN_IP_UNSPECIFIED) {
-            /* Of all our interfaces loopback is the one that is there for certain. */
-            memset(endpoint.ip, 0, sizeof endpoint.ip);
-            if (endpoint.family == 4)
-                memcpy(endpoint.ip, (const uint8_t[]){127, 0, 0, 1}, 4);
-            else
-                endpoint.ip[15] = 1;
-        }
-        own_add(out, max, &count, &endpoint);
+        struct tern_route route = listener->asked;
+        route.endpoint = listener->port->bound;
+        tern_endpoint_ip(&route.endpoint, &ip);
+        if (tern_ip_range(&ip) == TERN_IP_UNSPECIFIED)
+            own_loopback(&route.endpoint);
+        tern_listeners_address(s, &route, &address);
+        own_add(out, max, &count, &address);
     }
     for (size_t i = 0; i < SWARM_OBSERVED_MAX; i++) {
         const struct swarm_observed *o = &s->observed[i];
-        if (o->address.family != 0 && o->observers_count >= s->config.observers_min &&
-            tern_time_since(s->now, o->seen_at) < OBSERVED_TTL_NS)
-            own_add(out, max, &count, &o->address);
+        if (o->route.endpoint.family == 0 || o->observers_count < s->config.observers_min ||
+            tern_time_since(s->now, o->seen_at) >= OBSERVED_TTL_NS)
+            continue;
+        tern_listeners_address(s, &o->route, &address);
+        own_add(out, max, &count, &address);
     }
     return count;
 }

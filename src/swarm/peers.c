@@ -102,7 +102,7 @@ static void peers_supplant(struct tern_swarm *s, tern_time now, struct swarm_con
             continue;
         loser->supplanted = true;
         loser->supplanted_at = now;
-        TERN_TRACE(s->config.trace, now, SWARM_SUPPLANTED, loser->link, loser->outbound, 0);
+        TERN_TRACE(s->config.trace, now, SWARM_SUPPLANTED, loser->handle, loser->outbound, 0);
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_SUPPLANTED, 1);
         tern_conns_touch(s, loser);
     }
@@ -168,7 +168,7 @@ tern_err tern_peers_attach(struct tern_swarm *s, tern_time now, struct swarm_con
     peers_count_connection(s, c);
     tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_PEERS, tern_map_count(&s->peers));
     peers_supplant(s, now, c);
-    TERN_TRACE(s->config.trace, now, SWARM_UP, c->link, c->outbound, peer->connections_count);
+    TERN_TRACE(s->config.trace, now, SWARM_UP, c->handle, c->outbound, peer->connections_count);
     tern_book_connected(s, now, &peer->id);
 
     struct tern_swarm_event news = {
@@ -323,7 +323,7 @@ bool tern_swarm_connection_info(const struct tern_swarm *s, tern_connection hand
         .peer = c->peer->handle,
         .outbound = c->outbound,
         .local = c->local,
-        .remote = c->remote,
+        .remote = {.transport = c->transport, .endpoint = c->remote},
         .opened_at = c->opened_at,
         .rtt_ns = tern_conn_rtt(c->core),
         .streams_count = c->streams_count,

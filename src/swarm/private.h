@@ -12,7 +12,6 @@
 #include "base/timer.h"
 #include "crypto/aead.h"
 #include "secure/noise.h"
-#include "swarm/addr.h"
 #include "swarm/slots.h"
 #include "swarm/swarm.h"
 
@@ -27,6 +26,8 @@ enum {
     SWARM_OBSERVED_MAX = 16,       /* addresses that others see us at */
     SWARM_OBSERVERS_MAX = 8,       /* counted for one of these */
     SWARM_BOOK_BATCH_MAX = 64,     /* rows of one storage request */
+    SWARM_PORTS_MAX = TERN_SWARM_LISTENERS_MAX + 4, /* and sockets to dial from */
+    SWARM_HUBS_MAX = 2,                             /* transports that share sockets */
 };
 
 #define SWARM_LINGER_NS (5 * TERN_SECOND) /* an ending connection is cut off after this */
@@ -68,7 +69,8 @@ struct swarm_conn {
     struct tern_conn *core;
     struct tern_job *job; /* the core's, in the world; at most one */
     struct swarm_peer *peer;
-    tern_link_id link;
+    tern_link_id link; /* TERN_LINK_NONE: a session */
+    enum tern_transport transport;
     tern_token dial; /* the attempt that made it; 0: inbound, or no longer of interest to a dial */
     tern_connection handle;
     enum swarm_conn_state state;
@@ -105,9 +107,9 @@ struct swarm_conn {
 };
 
 struct swarm_conns {
-    struct swarm_conn **by_slot; /* of the link id */
-    uint32_t by_slot_count;
-    uint32_t generation_next;
+    struct tern_slots slots;     /* by handle */
+    struct swarm_conn **by_link; /* by the slot of the link id */
+    uint32_t by_link_count;
     uint32_t count;
     uint32_t upgrading_in_count;
     struct tern_list all;
@@ -147,20 +149,22 @@ enum swarm_candidate_state {
 };
 
 struct swarm_candidate {
-    struct tern_endpoint endpoint;
+    struct tern_route route;
+    uint8_t *address; /* what its transport wants to know besides; NULL: nothing */
+    uint16_t address_size;
     enum swarm_candidate_state state;
     bool want_dial, want_cancel; /* commands to give */
+    bool want_socket;            /* there is none to dial from yet */
     bool reserved;               /* charged to the upgrading scope until the world has answered */
     uint32_t attempt;            /* row of attempts */
     tern_time start_at;
     tern_time deadline;
-    tern_link_id link; /* UPGRADING */
+    tern_connection connection; /* UPGRADING */
 };
 
 struct swarm_name {
     struct tern_multiaddr address;
     enum tern_resolve_kind resolve;
-    uint16_t port;
     uint8_t depth;
     bool chosen; /* given by the caller */
     bool want_resolve;
@@ -224,29 +228,65 @@ struct swarm_backoffs {
     struct tern_list lru; /* longest untouched first */
 };
 
-/* --- listen.c --- */
+/* --- ports.c --- */
 
-enum swarm_listener_state {
-    SWARM_LISTENER_FREE,
-    SWARM_LISTENER_STARTING,
-    SWARM_LISTENER_UP,
-    SWARM_LISTENER_ENDING, /* UNLISTEN before the answer to LISTEN was there */
+enum swarm_port_state {
+    SWARM_PORT_FREE,
+    SWARM_PORT_STARTING,
+    SWARM_PORT_UP,
+    SWARM_PORT_ENDING, /* unwanted before the world has answered, or a socket being closed */
 };
 
-struct swarm_listener {
-    enum swarm_listener_state state;
-    bool want_listen, want_unlisten; /* commands to give */
-    bool tell;                       /* LISTENING or LISTEN_FAILED */
+/* A place where the world takes links or datagrams for us: one for all transports that listen at an
+ * endpoint. */
+struct swarm_port {
+    enum swarm_port_state state;
+    bool udp;
+    bool dials;                 /* opened to dial from; nobody need listen */
+    bool want_open, want_close; /* commands to give */
+    bool want_transmit;         /* likewise, of sockets */
+    bool sending;               /* a TRANSMIT command is out and not used up */
     uint32_t generation;
-    tern_err err;
+    uint32_t transports;   /* bits of those that listen here */
+    tern_link_id link;     /* the socket; or TERN_LINK_NONE */
+    tern_link_id replaces; /* a socket whose sessions move here when it is open; or NONE */
+    tern_time opened_at;
     struct tern_endpoint asked;
     struct tern_endpoint bound;
 };
 
+struct swarm_ports {
+    struct swarm_port list[SWARM_PORTS_MAX];
+    bool commands; /* some port wants one */
+};
+
+/* --- listen.c --- */
+
+struct swarm_listener {
+    struct swarm_port *port; /* NULL: free, unless there is something to tell */
+    bool up;
+    bool tell; /* LISTENING or LISTEN_FAILED */
+    tern_err err;
+    struct tern_route asked;
+};
+
 struct swarm_listeners {
     struct swarm_listener list[TERN_SWARM_LISTENERS_MAX];
-    bool commands; /* some listener wants one */
-    bool tell;     /* some listener has something to tell */
+    bool tell; /* some listener has something to tell */
+};
+
+/* --- sessions.c --- */
+
+/* A transport of sessions; it sees the datagrams that it claims. */
+struct swarm_hub {
+    struct tern_session_transport transport;
+    uint32_t transports; /* bits of those that are listened at by it */
+};
+
+struct swarm_sessions {
+    struct swarm_hub hubs[SWARM_HUBS_MAX];
+    uint32_t hubs_count;
+    struct tern_session_transport dialers[TERN_TRANSPORT_COUNT]; /* ops NULL: not to be had */
 };
 
 /* --- observed.c --- */
@@ -257,7 +297,7 @@ struct swarm_observer {
 };
 
 struct swarm_observed {
-    struct tern_endpoint address; /* family 0: free */
+    struct tern_route route; /* family 0: free */
     tern_time seen_at;
     uint32_t observers_count;
     struct swarm_observer observers[SWARM_OBSERVERS_MAX];
@@ -365,7 +405,9 @@ struct tern_swarm {
     struct tern_list peers_changed;
     struct swarm_dials dials;
     struct swarm_backoffs backoffs;
+    struct swarm_ports ports;
     struct swarm_listeners listeners;
+    struct swarm_sessions sessions;
     struct swarm_observed observed[SWARM_OBSERVED_MAX];
     struct swarm_book book;
     struct swarm_gate gate;
@@ -384,7 +426,7 @@ struct tern_swarm {
 };
 
 /* Tokens given to the world: kind, index (a candidate, a name), handle. */
-enum swarm_token_kind { SWARM_TOKEN_DIAL = 1, SWARM_TOKEN_NAME, SWARM_TOKEN_LISTEN };
+enum swarm_token_kind { SWARM_TOKEN_DIAL = 1, SWARM_TOKEN_NAME, SWARM_TOKEN_PORT };
 
 struct swarm_token {
     enum swarm_token_kind kind;
@@ -414,16 +456,30 @@ void tern_conns_touch(struct tern_swarm *s, struct swarm_conn *c);
 
 void tern_conns_accepted(struct tern_swarm *s, tern_time now, const struct tern_input *in);
 
-/* tern_conns_dialled makes the connection of an attempt. An error is a refusal: the link is
- * aborted. */
+/* What becomes a connection: a link, an offer that a session may be made of, or a dial that makes
+ * one. */
 struct swarm_birth {
+    tern_link_id link; /* TERN_LINK_NONE: a session */
+    struct tern_endpoint local;
+    struct tern_endpoint remote;
+    enum tern_transport transport;
+    const struct tern_session_transport *hub;     /* of an offer to accept, or of a dial */
+    const struct tern_session_dial *session_dial; /* NULL: an offer */
+    struct tern_view host;                        /* of a dialled link: its name */
+    uint32_t transports; /* of an accepted link: bits of those that it may be of */
     bool outbound;
     const struct tern_peer_id *expected; /* NULL: anyone */
     tern_token dial;
 };
-TERN_NODISCARD tern_err tern_conns_dialled(struct tern_swarm *s, tern_time now,
-                                           const struct tern_input *in,
-                                           const struct swarm_birth *birth);
+
+/* tern_conns_born makes it; an error is a refusal, and what it was to be made of is the caller's.
+ */
+TERN_NODISCARD tern_err tern_conns_born(struct tern_swarm *s, tern_time now,
+                                        const struct swarm_birth *birth, struct swarm_conn **out);
+
+/* tern_conns_admit judges an inbound connection before anything is made of it. */
+TERN_NODISCARD tern_err tern_conns_admit(struct tern_swarm *s, tern_time now,
+                                         const struct tern_endpoint *remote);
 
 /* tern_conns_reject aborts a link that no connection was made for. */
 void tern_conns_reject(struct tern_swarm *s, tern_link_id link);
@@ -525,6 +581,8 @@ bool tern_dials_names_pending(const struct swarm_dial *d);
 
 /* tern_dials_schedule starts what is due, and finishes the dial when nothing is left. */
 void tern_dials_schedule(struct tern_swarm *s, tern_time now, struct swarm_dial *d);
+/* tern_dials_release gives back what an attempt without a connection is charged. */
+void tern_dials_release(struct tern_swarm *s, struct swarm_candidate *candidate);
 /* tern_dials_drop ends one attempt that is under way; its row says err. */
 void tern_dials_drop(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                      struct swarm_candidate *candidate, tern_err err);
@@ -534,6 +592,8 @@ void tern_dials_linked(struct tern_swarm *s, tern_time now, const struct tern_in
 void tern_dials_failed(struct tern_swarm *s, tern_time now, const struct tern_input *in);
 void tern_dials_timer(struct tern_swarm *s, tern_time now, struct swarm_dial *d);
 bool tern_dials_next_command(struct tern_swarm *s, struct tern_command *command);
+/* tern_dials_socket: a socket was opened, or could not be: attempts that wait for one go on. */
+void tern_dials_socket(struct tern_swarm *s, tern_time now, tern_err err);
 /* tern_dials_wake lets dials go on that waited for dials_max. */
 void tern_dials_wake(struct tern_swarm *s, tern_time now);
 struct swarm_dial *tern_dials_of_token(const struct tern_swarm *s, enum swarm_token_kind kind,
@@ -541,29 +601,73 @@ struct swarm_dial *tern_dials_of_token(const struct tern_swarm *s, enum swarm_to
 
 /* --- dial_rank.c --- */
 
-/* tern_dial_rank says after what delay each endpoint should be tried. */
-void tern_dial_rank(const struct tern_endpoint *endpoints, size_t count, tern_time stagger_ns,
+/* tern_dial_rank says after what delay each route should be tried. */
+void tern_dial_rank(const struct tern_route *routes, size_t count, tern_time stagger_ns,
                     tern_time *delays_ns);
 
 /* --- backoff.c --- */
 
 void tern_backoffs_init(struct tern_swarm *s);
 void tern_backoffs_fini(struct tern_swarm *s);
-void tern_backoffs_failed(struct tern_swarm *s, tern_time now,
-                          const struct tern_endpoint *endpoint);
-void tern_backoffs_worked(struct tern_swarm *s, const struct tern_endpoint *endpoint);
+void tern_backoffs_failed(struct tern_swarm *s, tern_time now, const struct tern_route *route);
+void tern_backoffs_worked(struct tern_swarm *s, const struct tern_route *route);
 bool tern_backoffs_active(const struct tern_swarm *s, tern_time now,
-                          const struct tern_endpoint *endpoint);
+                          const struct tern_route *route);
+
+/* --- ports.c --- */
+
+/* tern_ports_listen gives the port of this endpoint, opened if need be, and notes the transport on
+ * it. TERN_ERR_FULL, EXISTS (the transport listens there already). */
+TERN_NODISCARD tern_err tern_ports_listen(struct tern_swarm *s, const struct tern_route *route,
+                                          struct swarm_port **port);
+/* tern_ports_unlisten takes the transport off the port, which closes when nobody needs it. */
+void tern_ports_unlisten(struct tern_swarm *s, struct swarm_port *port,
+                         enum tern_transport transport);
+/* tern_ports_for_dial finds a socket to reach a remote from; NULL: there is none yet (one is being
+ * opened, and tern_dials_socket follows when it is there), or none can be had (*err). */
+struct swarm_port *tern_ports_for_dial(struct tern_swarm *s, const struct tern_endpoint *remote,
+                                       tern_err *err);
+void tern_ports_input(struct tern_swarm *s, tern_time now, const struct tern_input *in);
+struct swarm_port *tern_ports_of_token(struct tern_swarm *s, tern_token token);
+struct swarm_port *tern_ports_of_link(struct tern_swarm *s, tern_link_id link);
+/* tern_ports_socket_closed: the world says that a socket is no more; false: it is no socket. */
+bool tern_ports_socket_closed(struct tern_swarm *s, tern_time now, tern_link_id link);
+bool tern_ports_next_command(struct tern_swarm *s, struct tern_command *command);
+/* tern_ports_network: our addresses have changed; sessions that we dialled move to new sockets. */
+void tern_ports_network(struct tern_swarm *s);
+/* tern_ports_sweep closes sockets that nobody listens at and no session uses. */
+void tern_ports_sweep(struct tern_swarm *s);
+bool tern_ports_all_closed(const struct tern_swarm *s);
 
 /* --- listen.c --- */
 
-void tern_listeners_input(struct tern_swarm *s, tern_time now, const struct tern_input *in);
-bool tern_listeners_next_command(struct tern_swarm *s, struct tern_command *command);
+/* tern_listeners_port: news of a port, for those that listen at it. */
+void tern_listeners_port(struct tern_swarm *s, struct swarm_port *port, tern_err err);
 /* tern_listeners_tell tells one listener's news; false: there is none. */
 bool tern_listeners_tell(struct tern_swarm *s, tern_time now);
 void tern_listeners_end_all(struct tern_swarm *s);
-/* tern_listeners_port: is one of ours bound to this port? */
-bool tern_listeners_port(const struct tern_swarm *s, uint16_t port);
+/* tern_listeners_at: does one of ours listen at this port number? */
+bool tern_listeners_at(const struct tern_swarm *s, uint16_t port);
+/* tern_listeners_address makes the address of a route of ours, with the hashes of our certificates
+ * where its transport wants them. */
+void tern_listeners_address(const struct tern_swarm *s, const struct tern_route *route,
+                            struct tern_multiaddr *address);
+
+/* --- sessions.c --- */
+
+/* tern_sessions_supports: may this transport be used? Those of links always. */
+bool tern_sessions_supports(const struct tern_swarm *s, enum tern_transport transport);
+void tern_sessions_fini(struct tern_swarm *s);
+void tern_sessions_datagrams(struct tern_swarm *s, tern_time now, const struct tern_input *in);
+/* tern_sessions_run draws what the hubs have to say; tern_sessions_wants finds out which sockets
+ * have something to send. */
+void tern_sessions_run(struct tern_swarm *s, tern_time now);
+void tern_sessions_wants(struct tern_swarm *s);
+void tern_sessions_tick(struct tern_swarm *s, tern_time now);
+tern_time tern_sessions_deadline(const struct tern_swarm *s);
+bool tern_sessions_send(struct tern_swarm *s, tern_time now, tern_link_id socket,
+                        struct tern_datagrams_out *out);
+void tern_sessions_socket_closed(struct tern_swarm *s, tern_time now, tern_link_id socket);
 
 /* --- book.c --- */
 
@@ -577,7 +681,7 @@ void tern_book_dial_failed(struct tern_swarm *s, tern_time now, const struct ter
 /* tern_book_wrong_peer forgets an address at which somebody else answered, unless it is configured.
  */
 void tern_book_wrong_peer(struct tern_swarm *s, tern_time now, const struct tern_peer_id *id,
-                          const struct tern_endpoint *endpoint);
+                          const struct tern_route *route);
 
 struct book_add {
     const struct tern_peer_id *id;

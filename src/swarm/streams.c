@@ -168,7 +168,7 @@ static void streams_opened(struct tern_swarm *s, tern_time now, struct swarm_con
     }
     tern_err err = streams_admit(s, now, c, event);
     if (err != TERN_OK) {
-        TERN_TRACE(s->config.trace, now, SWARM_STREAM_REFUSED, c->link, event->stream, err);
+        TERN_TRACE(s->config.trace, now, SWARM_STREAM_REFUSED, c->handle, event->stream, err);
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_STREAMS_REFUSED, 1);
         tern_conn_reset(c->core, event->stream,
                         err == TERN_ERR_NO_PROTOCOL ? TERN_STREAM_CODE_NEGOTIATION

@@ -12,6 +12,7 @@ void tern_swarm_config_defaults(struct tern_swarm_config *config)
         .secure_count = 1,
         .muxers = {TERN_MUXER_YAMUX},
         .muxers_count = 1,
+        .transports = TERN_TRANSPORTS_ALL,
         .dial_timeout_ns = 10 * TERN_SECOND,
         .dial_peer_timeout_ns = 30 * TERN_SECOND,
         .dial_stagger_ns = 250 * TERN_MILLISECOND,
@@ -123,6 +124,7 @@ void tern_swarm_free(struct tern_swarm *s)
     struct tern_mem *mem = s->mem;
     tern_dials_fini(s);
     tern_conns_fini(s);
+    tern_sessions_fini(s);
     tern_peers_fini(s);
     tern_backoffs_fini(s);
     tern_bans_fini(s);
@@ -250,7 +252,7 @@ static bool swarm_has_commands(const struct tern_swarm *s)
 {
     return s->conns.rejects_count > 0 || !tern_list_empty(&s->conns.commands) ||
            !tern_list_empty(&s->jobs) || !tern_list_empty(&s->stores) ||
-           !tern_list_empty(&s->dials.commands) || s->listeners.commands;
+           !tern_list_empty(&s->dials.commands) || s->ports.commands;
 }
 
 void tern_swarm_dispatch(struct tern_swarm *s, tern_time now)
@@ -259,8 +261,10 @@ void tern_swarm_dispatch(struct tern_swarm *s, tern_time now)
         return;
     s->now = now;
     s->dispatching = true;
+    tern_sessions_run(s, now);
     for (int i = 0; i < SWARM_DISPATCH_BUDGET && swarm_dispatch_one(s, now); i++)
         continue;
+    tern_sessions_wants(s);
     tern_book_store_run(s, now);
     s->dispatching = false;
 }
@@ -291,6 +295,7 @@ static void swarm_tick(struct tern_swarm *s, tern_time now)
     while (budget-- > 0 && (fired = tern_timer_pop(&s->timers, now)) != NULL)
         swarm_fire(s, now, fired);
     tern_book_tick(s, now);
+    tern_sessions_tick(s, now);
     s->dispatching = true;
     for (uint32_t i = 0; i < s->services_count; i++)
         if (s->services[i].ops->deadline(s->services[i].self) <= now)
@@ -305,6 +310,7 @@ tern_time tern_swarm_deadline(const struct tern_swarm *s)
     tern_time deadline = tern_timer_next(&s->timers);
     deadline = tern_time_min(deadline, tern_book_store_deadline(s));
     deadline = tern_time_min(deadline, s->book.sweep_at);
+    deadline = tern_time_min(deadline, tern_sessions_deadline(s));
     for (uint32_t i = 0; i < s->services_count; i++)
         deadline = tern_time_min(deadline, s->services[i].ops->deadline(s->services[i].self));
     return deadline;
@@ -356,7 +362,9 @@ static void swarm_take(struct tern_swarm *s, tern_time now, const struct tern_in
         break;
     case TERN_INPUT_LISTENING:
     case TERN_INPUT_LISTEN_FAIL:
-        tern_listeners_input(s, now, in);
+    case TERN_INPUT_BOUND:
+    case TERN_INPUT_BIND_FAIL:
+        tern_ports_input(s, now, in);
         break;
     case TERN_INPUT_ACCEPTED:
         tern_conns_accepted(s, now, in);
@@ -374,7 +382,8 @@ static void swarm_take(struct tern_swarm *s, tern_time now, const struct tern_in
         tern_conns_link_end(s, now, in);
         break;
     case TERN_INPUT_LINK_CLOSED:
-        tern_conns_link_closed(s, now, in);
+        if (!tern_ports_socket_closed(s, now, in->link))
+            tern_conns_link_closed(s, now, in);
         break;
     case TERN_INPUT_JOB_DONE:
         swarm_job_done(s, now, in->job);
@@ -385,10 +394,11 @@ static void swarm_take(struct tern_swarm *s, tern_time now, const struct tern_in
     case TERN_INPUT_RESOLVED:
         tern_dials_resolved(s, now, in);
         break;
-    case TERN_INPUT_BOUND:
-    case TERN_INPUT_BIND_FAIL:
     case TERN_INPUT_DATAGRAMS:
+        tern_sessions_datagrams(s, now, in);
+        break;
     case TERN_INPUT_NETWORK:
+        tern_ports_network(s);
         break;
     }
 }
@@ -425,7 +435,7 @@ static bool swarm_next_work(struct tern_swarm *s, struct tern_command *command)
 bool tern_swarm_next_command(struct tern_swarm *s, struct tern_command *command)
 {
     return tern_conns_next_command(s, command) || swarm_next_work(s, command) ||
-           tern_dials_next_command(s, command) || tern_listeners_next_command(s, command);
+           tern_dials_next_command(s, command) || tern_ports_next_command(s, command);
 }
 
 void tern_swarm_transmit(struct tern_swarm *s, tern_time now, tern_link_id link,
@@ -445,6 +455,15 @@ void tern_swarm_transmit(struct tern_swarm *s, tern_time now, tern_link_id link,
     /* What was sent made room: streams can be written again. */
     tern_conns_touch(s, c);
     tern_swarm_dispatch(s, now);
+}
+
+bool tern_swarm_datagrams(struct tern_swarm *s, tern_time now, tern_link_id socket,
+                          struct tern_datagrams_out *out)
+{
+    s->now = now;
+    bool any = tern_sessions_send(s, now, socket, out);
+    tern_swarm_dispatch(s, now);
+    return any;
 }
 
 /* --- for services, and the end --- */
@@ -496,6 +515,7 @@ void tern_swarm_shutdown(struct tern_swarm *s, tern_time now)
 
 bool tern_swarm_is_down(const struct tern_swarm *s)
 {
-    return s->down && s->conns.count == 0 && tern_list_empty(&s->conns.orphans) &&
-           !tern_book_store_busy(s) && !swarm_has_news(s) && !swarm_has_commands(s);
+    return s->down && s->conns.count == 0 && tern_ports_all_closed(s) &&
+           tern_list_empty(&s->conns.orphans) && !tern_book_store_busy(s) && !swarm_has_news(s) &&
+           !swarm_has_commands(s);
 }

@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "conn/conn.h"
 #include "runtime/io.h"
+#include "swarm/route.h"
 #include "wire/multiaddr.h"
 #include "wire/peer_id.h"
 
@@ -71,7 +72,7 @@ struct tern_refusal {
 
 /* Why a dial ended, for explaining: one row an address tried. */
 struct tern_dial_attempt {
-    struct tern_endpoint endpoint;
+    struct tern_route route;
     tern_err err;
     tern_time started_ns;
     tern_time linked_ns; /* the link was there and its upgrade began; 0: never */
@@ -117,6 +118,7 @@ struct tern_swarm_config {
     size_t secure_count;
     enum tern_muxer_kind muxers[TERN_CONN_MUXERS_MAX];
     size_t muxers_count;
+    uint32_t transports;            /* bits of those that may be dialled and listened at */
     tern_time dial_timeout_ns;      /* one attempt, from its start to established */
     tern_time dial_peer_timeout_ns; /* a whole dial, names resolved, all its attempts */
     tern_time dial_stagger_ns;      /* until the next address is tried beside the first */
@@ -211,6 +213,8 @@ void tern_swarm_input(struct tern_swarm *swarm, tern_time now, const struct tern
 bool tern_swarm_next_command(struct tern_swarm *swarm, struct tern_command *command);
 void tern_swarm_transmit(struct tern_swarm *swarm, tern_time now, tern_link_id link,
                          struct tern_writer *out);
+bool tern_swarm_datagrams(struct tern_swarm *swarm, tern_time now, tern_link_id socket,
+                          struct tern_datagrams_out *out);
 tern_time tern_swarm_deadline(const struct tern_swarm *swarm);
 
 /* tern_swarm_dispatch carries out what calls from outside (the host's API) have set off: dispatches
@@ -221,8 +225,10 @@ void tern_swarm_dispatch(struct tern_swarm *swarm, tern_time now);
 tern_wall_time tern_swarm_wall(const struct tern_swarm *swarm, tern_time now);
 
 /* --- listening, dialling, ending --- */
-/* tern_swarm_listen listens at an IP and TCP port (0: any); LISTENING or LISTEN_FAILED follows.
- * TERN_ERR_UNSUPPORTED (not /ip4|ip6/…/tcp/…), FULL, CLOSED (shut down). */
+/* tern_swarm_listen listens at an IP, a port (0: any) and a transport (swarm/route.h); LISTENING or
+ * LISTEN_FAILED follows. Transports that differ may share a port: TCP, WebSocket and secure
+ * WebSocket one, and those on UDP another. TERN_ERR_UNSUPPORTED (an address of another kind, or of
+ * a transport that is not to be had), EXISTS, FULL, CLOSED (shut down). */
 TERN_NODISCARD tern_err tern_swarm_listen(struct tern_swarm *swarm,
                                           const struct tern_multiaddr *address);
 /* tern_swarm_unlisten ends the listener whose address (as given, or as bound) it is; connections
@@ -315,7 +321,7 @@ struct tern_connection_info {
     tern_peer peer;
     bool outbound;
     struct tern_endpoint local;
-    struct tern_endpoint remote;
+    struct tern_route remote;
     tern_time opened_at;
     tern_time rtt_ns;
     size_t streams_count;

@@ -815,14 +815,25 @@ struct tern_stream test_open(struct test_node *node, tern_peer peer)
     return stream;
 }
 
+tern_token test_listener_token(const struct test_node *node)
+{
+    const struct test_world *w = node->world;
+    for (uint32_t i = 0; i < TERN_COUNT_OF(w->listeners); i++)
+        if (w->listeners[i].used && w->listeners[i].node == node->index)
+            return w->listeners[i].token;
+    return 0;
+}
+
 tern_link_id test_stranger(struct test_node *node, struct tern_endpoint from)
 {
     struct test_world *w = node->world;
     uint32_t i = link_new(w, node->index);
     tern_link_id id = link_id(w, i);
-    test_input(node,
-               &(struct tern_input){
-                   .kind = TERN_INPUT_ACCEPTED, .link = id, .local = node->ip, .remote = from});
+    test_input(node, &(struct tern_input){.kind = TERN_INPUT_ACCEPTED,
+                                          .link = id,
+                                          .token = test_listener_token(node),
+                                          .local = node->ip,
+                                          .remote = from});
     return id;
 }
 

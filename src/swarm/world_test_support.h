@@ -168,6 +168,9 @@ struct tern_stream test_open(struct test_node *node, tern_peer peer);
 tern_err test_try_open(struct test_node *node, tern_peer peer, struct tern_stream *stream);
 
 struct tern_endpoint test_endpoint(const char *ip, uint16_t port);
+/* test_listener_token is the token of a listener of the node; 0: it has none. */
+tern_token test_listener_token(const struct test_node *node);
+
 /* test_stranger makes an inbound link to the node from an IP, whose other end is the test. */
 tern_link_id test_stranger(struct test_node *node, struct tern_endpoint from);
 /* test_silence loses all that is sent on all links between the two from now on. */

@@ -7,7 +7,6 @@
 #include "protocol/frame.h"
 #include "protocol/identify/identify_message.h"
 #include "protocol/own_record.h"
-#include "swarm/addr.h"
 
 static const tern_time IDENTIFY_TIMEOUT_NS = 10 * TERN_SECOND;
 static const tern_time IDENTIFY_DEBOUNCE_NS = TERN_SECOND;
@@ -140,7 +139,7 @@ static struct tern_chunk *identify_build(struct tern_identify *identify, tern_ti
     if (tern_own_record_seal(identify->swarm, now, &record_out) == TERN_OK)
         own.signed_record = tern_writer_view(&record_out);
     if (tern_swarm_connection_info(identify->swarm, connection, &info))
-        tern_endpoint_multiaddr(&info.remote, &own.observed);
+        tern_route_multiaddr(&info.remote, &own.observed);
     identify_encode(&own, &out);
     return tern_writer_ok(&out) ? tern_frame_chunk(identify->mem, tern_writer_view(&out)) : NULL;
 }
