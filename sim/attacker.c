@@ -1,8 +1,7 @@
 #include "sim/attacker.h"
 
 #include "base/check.h"
-
-enum { ATTACKER_STREAM_MAX = 1 << 17 };
+#include "wire/protobuf.h"
 
 void attacker_raw(struct attacker *attacker, const void *bytes, size_t size)
 {
@@ -33,16 +32,40 @@ static void attacker_command(struct attacker *attacker, struct tern_command comm
 
 /* --- what it says --- */
 
-static void attacker_write(struct attacker *attacker, tern_stream_id id)
+/* Writes what the stream takes. A stream that is gone takes all. */
+static void attacker_flush(struct attacker *attacker)
 {
-    static uint8_t bytes[ATTACKER_STREAM_MAX];
-    struct tern_writer out = tern_writer_of(bytes, sizeof bytes);
     size_t accepted = 0;
-    if (attacker->attack->stream == NULL)
+    struct tern_view rest = tern_view_of(attacker->said + attacker->said_sent,
+                                         attacker->said_size - attacker->said_sent);
+    if (rest.size == 0)
         return;
-    attacker->attack->stream(attacker, &out);
-    TERN_CHECK(tern_writer_ok(&out));
-    TERN_IGNORE(tern_conn_write(attacker->conn, id, tern_writer_view(&out), &accepted));
+    if (tern_conn_write(attacker->conn, attacker->stream, rest, &accepted) != TERN_OK)
+        accepted = rest.size;
+    attacker->said_sent += accepted;
+}
+
+/* Says the next thing, if the last one is out. */
+static void attacker_say(struct attacker *attacker)
+{
+    const struct attack *attack = attacker->attack;
+    if (attack->stream == NULL || attacker->stream == TERN_STREAM_NONE)
+        return;
+    if (attacker->said_sent == attacker->said_size) {
+        struct tern_writer out = tern_writer_of(attacker->said, sizeof attacker->said);
+        attack->stream(attacker, &out);
+        TERN_CHECK(tern_writer_ok(&out));
+        attacker->said_size = out.size;
+        attacker->said_sent = 0;
+    }
+    attacker_flush(attacker);
+}
+
+static void attacker_say_on(struct attacker *attacker, tern_stream_id id)
+{
+    attacker->stream = id;
+    attacker->said_size = attacker->said_sent = 0;
+    attacker_say(attacker);
 }
 
 static void attacker_established(struct attacker *attacker)
@@ -57,21 +80,63 @@ static void attacker_established(struct attacker *attacker)
     const struct tern_stream_offer offer = {.names = &name, .names_count = 1};
     tern_stream_id id;
     if (tern_conn_open_stream(attacker->conn, attacker->now, &offer, &id) == TERN_OK)
-        attacker_write(attacker, id);
+        attacker_say_on(attacker, id);
+}
+
+/* --- what it hears --- */
+
+static void attacker_messages(struct attacker *attacker)
+{
+    struct tern_view message;
+    size_t used = 0;
+    size_t took;
+    while (tern_pb_frame(tern_view_of(attacker->heard + used, attacker->heard_size - used),
+                         sizeof attacker->heard, &message, &took) == TERN_OK) {
+        attacker->attack->hears(attacker, message);
+        used += took;
+    }
+    attacker->heard_size -= used;
+    memmove(attacker->heard, attacker->heard + used, attacker->heard_size);
+}
+
+static void attacker_hear(struct attacker *attacker, tern_stream_id id)
+{
+    struct tern_slice bytes;
+    if (attacker->attack->hears == NULL || id == attacker->stream)
+        return;
+    while (tern_conn_read(attacker->conn, id, &bytes) == TERN_OK) {
+        size_t size = tern_min_size(bytes.view.size, sizeof attacker->heard - attacker->heard_size);
+        TERN_CHECK(size > 0); /* the host's messages are small */
+        memcpy(attacker->heard + attacker->heard_size, bytes.view.data, size);
+        attacker->heard_size += size;
+        tern_conn_consume(attacker->conn, id, size);
+        attacker_messages(attacker);
+    }
+}
+
+static void attacker_event(struct attacker *attacker, const struct tern_conn_event *event)
+{
+    if (event->kind == TERN_CONN_JOB) {
+        attacker_command(attacker,
+                         (struct tern_command){.kind = TERN_COMMAND_JOB, .job = event->job});
+    } else if (event->kind == TERN_CONN_ESTABLISHED) {
+        attacker_established(attacker);
+    } else if (event->kind == TERN_CONN_STREAM_OPENED) {
+        attacker->heard_size = 0;
+        if (attacker->attack->opens == NULL)
+            attacker_say_on(attacker, event->stream);
+    } else if (event->kind == TERN_CONN_STREAM_READABLE) {
+        attacker_hear(attacker, event->stream);
+    } else if (event->kind == TERN_CONN_STREAM_WRITABLE && event->stream == attacker->stream) {
+        attacker_flush(attacker);
+    }
 }
 
 static void attacker_serve(struct attacker *attacker)
 {
     struct tern_conn_event event;
-    while (attacker->conn != NULL && tern_conn_next(attacker->conn, &event)) {
-        if (event.kind == TERN_CONN_JOB)
-            attacker_command(attacker,
-                             (struct tern_command){.kind = TERN_COMMAND_JOB, .job = event.job});
-        else if (event.kind == TERN_CONN_ESTABLISHED)
-            attacker_established(attacker);
-        else if (event.kind == TERN_CONN_STREAM_OPENED && attacker->attack->opens == NULL)
-            attacker_write(attacker, event.stream);
-    }
+    while (attacker->conn != NULL && tern_conn_next(attacker->conn, &event))
+        attacker_event(attacker, &event);
     if (attacker->link != TERN_LINK_NONE)
         attacker_command(
             attacker, (struct tern_command){.kind = TERN_COMMAND_TRANSMIT, .link = attacker->link});
@@ -91,6 +156,7 @@ static void attacker_linked(struct attacker *attacker, const struct tern_input *
     attacker->sent = attacker->raw_size = attacker->raw_sent = 0;
     attacker->flights = 0;
     attacker->established = false;
+    attacker->stream = TERN_STREAM_NONE;
     attacker->conn = tern_conn_new(&attacker->config, &options, attacker->now);
     TERN_CHECK(attacker->conn != NULL);
     if (attacker->attack->start != NULL)
@@ -109,6 +175,16 @@ static void attacker_data(struct attacker *attacker, const struct tern_input *in
     *in->used = used;
 }
 
+static void attacker_tick(struct attacker *attacker)
+{
+    const struct attack *attack = attacker->attack;
+    attacker->due =
+        tern_time_add(attacker->now, attack->again_ns != 0 ? attack->again_ns : TERN_SECOND);
+    attacker->allowance++;
+    if (attack->again_ns != 0 && attacker->established)
+        attacker_say(attacker);
+}
+
 static void attacker_input(void *self, tern_time now, const struct tern_input *in)
 {
     struct attacker *attacker = self;
@@ -125,8 +201,7 @@ static void attacker_input(void *self, tern_time now, const struct tern_input *i
         attacker->link = TERN_LINK_NONE;
         attacker->due = TERN_TIME_NEVER;
     } else if (in->kind == TERN_INPUT_TICK && attacker->due <= now) {
-        attacker->due = tern_time_add(now, TERN_SECOND);
-        attacker->allowance++;
+        attacker_tick(attacker);
     }
     attacker_serve(attacker);
 }
@@ -186,7 +261,8 @@ static void attacker_transmit(void *self, tern_time now, tern_link_id link, stru
 static tern_time attacker_deadline(void *self)
 {
     struct attacker *attacker = self;
-    return attacker->attack->slow ? attacker->due : TERN_TIME_NEVER;
+    return attacker->attack->slow || attacker->attack->again_ns != 0 ? attacker->due
+                                                                     : TERN_TIME_NEVER;
 }
 
 static const struct tern_machine_ops attacker_machine_ops = {.input = attacker_input,

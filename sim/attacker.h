@@ -12,7 +12,11 @@
 #include "secure/noise.h"
 #include "sim/hosts.h"
 
-enum { ATTACKER_RAW_MAX = 1 << 19, ATTACKER_COMMANDS_MAX = 64 };
+enum {
+    ATTACKER_RAW_MAX = 1 << 19,
+    ATTACKER_COMMANDS_MAX = 64,
+    ATTACKER_STREAM_MAX = 1 << 17, /* bytes written on a stream at a time, and of a message heard */
+};
 
 struct attacker;
 
@@ -29,6 +33,10 @@ struct attack {
     void (*start)(struct attacker *attacker);       /* the link is there; NULL: nothing */
     void (*established)(struct attacker *attacker); /* NULL: nothing */
     void (*stream)(struct attacker *attacker, struct tern_writer *out); /* the bytes on it */
+    tern_time again_ns; /* `stream` says more on the stream that was opened, so often; 0: once */
+    /* Hears each length-delimited message of the streams that the host opens; NULL: they are not
+     * read. */
+    void (*hears)(struct attacker *attacker, struct tern_view message);
     size_t zero_from,
         zero_to; /* bytes of the link, counted from its start, that are set to value */
     uint8_t value;
@@ -62,6 +70,12 @@ struct attacker {
     size_t sent; /* bytes of this link */
     uint32_t flights;
     bool established;
+    tern_stream_id stream; /* that it writes on */
+    uint8_t said[ATTACKER_STREAM_MAX];
+    size_t said_size;
+    size_t said_sent;
+    uint8_t heard[ATTACKER_STREAM_MAX]; /* the part of a message that is there */
+    size_t heard_size;
     uint8_t raw[ATTACKER_RAW_MAX]; /* to be sent behind what the connection says */
     size_t raw_size;
     size_t raw_sent;
