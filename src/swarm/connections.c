@@ -245,31 +245,49 @@ static uint32_t conns_upgrading_from(const struct tern_swarm *s, const struct te
     return count;
 }
 
-tern_err tern_conns_admit(struct tern_swarm *s, tern_time now, const struct tern_endpoint *remote)
+static void conns_refuse(struct tern_swarm *s, tern_time now, const char *scope, uint32_t used,
+                         uint32_t limit)
+{
+    tern_limits_refuse(
+        s, now,
+        &(struct tern_refusal){
+            .scope = scope, .resource = "connections", .used = used, .limit = limit});
+}
+
+/* conns_admit_upgrade: an address that has an upgrade under way is given another one as long as
+ * half of all places are free. The other half is for addresses that have none: a few whose upgrades
+ * never end do not shut out everybody else. */
+static tern_err conns_admit_upgrade(struct tern_swarm *s, tern_time now,
+                                    const struct tern_endpoint *from)
 {
     const struct tern_swarm_limits *limits = &s->config.limits;
+    uint32_t max = limits->upgrading_max;
+    uint32_t all = s->conns.upgrading_in_count;
+    if (max != 0 && all >= max) {
+        conns_refuse(s, now, "upgrading_max", all, max);
+        return TERN_ERR_SCOPE_CONNECTIONS;
+    }
+    if (max == 0 && limits->upgrading_per_ip_max == 0)
+        return TERN_OK;
+    uint32_t same = conns_upgrading_from(s, from);
+    if (limits->upgrading_per_ip_max != 0 && same >= limits->upgrading_per_ip_max) {
+        conns_refuse(s, now, "upgrading_per_ip_max", same, limits->upgrading_per_ip_max);
+        return TERN_ERR_SCOPE_CONNECTIONS;
+    }
+    if (max != 0 && same > 0 && all >= max - max / 2) {
+        conns_refuse(s, now, "upgrading_shared", all, max - max / 2);
+        return TERN_ERR_SCOPE_CONNECTIONS;
+    }
+    return TERN_OK;
+}
+
+tern_err tern_conns_admit(struct tern_swarm *s, tern_time now, const struct tern_endpoint *remote)
+{
     if (s->down)
         return TERN_ERR_CLOSED;
     if (!tern_gate_allows(s, remote, NULL))
         return TERN_ERR_GATED;
-    if (limits->upgrading_max != 0 && s->conns.upgrading_in_count >= limits->upgrading_max) {
-        tern_limits_refuse(s, now,
-                           &(struct tern_refusal){.scope = "upgrading_max",
-                                                  .resource = "connections",
-                                                  .used = s->conns.upgrading_in_count,
-                                                  .limit = limits->upgrading_max});
-        return TERN_ERR_SCOPE_CONNECTIONS;
-    }
-    uint32_t same = limits->upgrading_per_ip_max == 0 ? 0 : conns_upgrading_from(s, remote);
-    if (limits->upgrading_per_ip_max != 0 && same >= limits->upgrading_per_ip_max) {
-        tern_limits_refuse(s, now,
-                           &(struct tern_refusal){.scope = "upgrading_per_ip_max",
-                                                  .resource = "connections",
-                                                  .used = same,
-                                                  .limit = limits->upgrading_per_ip_max});
-        return TERN_ERR_SCOPE_CONNECTIONS;
-    }
-    return TERN_OK;
+    return conns_admit_upgrade(s, now, remote);
 }
 
 void tern_conns_accepted(struct tern_swarm *s, tern_time now, const struct tern_input *in)

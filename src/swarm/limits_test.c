@@ -79,6 +79,41 @@ static void links_that_never_upgrade_are_held_to_their_share(void **state)
     assert_int_not_equal(test_connect(sc->a, sc->b), 0); /* and it serves again */
 }
 
+/* Half of the places are shared; the other half is for addresses that have none. */
+static void a_few_addresses_do_not_shut_out_the_others(void **state)
+{
+    struct scene *sc = *state;
+    char text[32];
+    sc->b->config.limits.upgrading_max = 20;
+    sc->b->config.limits.upgrading_per_ip_max = 8;
+    start_b(sc);
+    for (int i = 0; i < 60; i++) {
+        snprintf(text, sizeof text, "6.6.6.%d", i % 6);
+        test_stranger(sc->b, test_endpoint(text, (uint16_t)(1000 + i)));
+    }
+    assert_int_equal(sc->b->swarm->conns.count, 10);
+    expect_refusal(sc->b, "upgrading_shared", 10, 10);
+    for (int i = 0; i < 9; i++) {
+        snprintf(text, sizeof text, "6.6.7.%d", i);
+        test_stranger(sc->b, test_endpoint(text, 1000));
+        test_stranger(sc->b, test_endpoint(text, 1001));
+        assert_int_equal(sc->b->swarm->conns.count, 11 + i);
+        expect_refusal(sc->b, "upgrading_shared", 11 + (uint64_t)i, 10);
+    }
+    assert_int_not_equal(test_connect(sc->a, sc->b), 0);
+}
+
+static void without_a_limit_an_address_has_as_many_as_it_likes(void **state)
+{
+    struct scene *sc = *state;
+    sc->b->config.limits.upgrading_max = 0;
+    sc->b->config.limits.upgrading_per_ip_max = 0;
+    start_b(sc);
+    for (int i = 0; i < 50; i++)
+        test_stranger(sc->b, test_endpoint("6.6.6.6", (uint16_t)(1000 + i)));
+    assert_int_equal(sc->b->swarm->conns.count, 50);
+}
+
 static void one_ipv6_household_counts_as_one(void **state)
 {
     struct scene *sc = *state;
@@ -726,6 +761,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(links_that_never_upgrade_are_held_to_their_share),
+        T(a_few_addresses_do_not_shut_out_the_others),
+        T(without_a_limit_an_address_has_as_many_as_it_likes),
         T(one_ipv6_household_counts_as_one),
         T(garbage_ends_a_link),
         T(unknown_links_and_tokens_do_no_harm),

@@ -64,7 +64,8 @@ enum tern_stream_code {
 /* Which limit refused something, and how full it was: "peer connections_in 8 of 8". */
 struct tern_refusal {
     const char *scope;    /* NULL: no limit was in the way. Static text: system, upgrading, peer,
-                             connection, protocol, or the limit's name in tern_swarm_limits */
+                             connection, protocol, the limit's name in tern_swarm_limits, or
+                             upgrading_shared: half of upgrading_max */
     const char *resource; /* static text */
     uint64_t used;
     uint64_t limit;
@@ -89,7 +90,8 @@ struct tern_swarm_limits {
     struct tern_scope_limits connection;
     struct tern_scope_limits protocol;
     uint32_t connections_per_peer_max;
-    uint32_t upgrading_max;        /* inbound connections that are not established yet */
+    uint32_t upgrading_max;        /* inbound connections that are not established yet; when half of
+                                    * it is used an address that has one gets no other */
     uint32_t upgrading_per_ip_max; /* of them from one IPv4 address or IPv6 /56 */
     uint32_t dials_max;            /* attempts under way at once; more wait their turn */
     uint32_t dials_per_peer_max;   /* of them to one peer */
