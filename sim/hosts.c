@@ -144,7 +144,8 @@ static void host_configure(const struct sim_host *host, const struct sim_node_st
     options->identity = &host->key;
     memcpy(options->seed, start->seed, sizeof options->seed);
     options->peers_want = wanted->no_bootstrap ? 0 : wanted->peers_want;
-    tern_swarm_limits_profile(&options->swarm.limits, TERN_PROFILE_SIMULATION);
+    if (!wanted->default_limits)
+        tern_swarm_limits_profile(&options->swarm.limits, TERN_PROFILE_SIMULATION);
     options->swarm.secure[0] = wanted->plaintext ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
     options->swarm.secure_count = 1;
     options->swarm.book_saved = wanted->book_saved;

@@ -27,6 +27,7 @@ struct sim_hosts_options {
     struct sim_path path; /* all zero: 25 ms one way and 1 ms of jitter */
     uint32_t peers_want;  /* 0: 8 */
     bool plaintext;       /* else Noise */
+    bool default_limits;  /* of a host by default, else those of a simulated one */
     bool book_saved;
     bool no_bootstrap;
     bool quiet;             /* no topic is subscribed to */
