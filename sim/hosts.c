@@ -148,6 +148,8 @@ static void host_configure(const struct sim_host *host, const struct sim_node_st
         tern_swarm_limits_profile(&options->swarm.limits, TERN_PROFILE_SIMULATION);
     options->swarm.secure[0] = wanted->plaintext ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
     options->swarm.secure_count = 1;
+    if (wanted->unsigned_gossip)
+        options->gossip_policy = TERN_GOSSIP_STRICT_NO_SIGN;
     options->swarm.book_saved = wanted->book_saved;
     if (wanted->keepalive_ns != 0)
         options->swarm.keepalive_ns = wanted->keepalive_ns;
@@ -431,7 +433,7 @@ static bool host_is_sound(const struct sim_host *host)
 {
     const struct tern_metrics *metrics = tern_host_core_metrics(host->core);
     bool sound = metrics->values[TERN_METRIC_HOST_EVENTS_DROPPED] == 0;
-    for (uint32_t m = 0; m < SIM_MESSAGES_MAX; m++)
+    for (uint32_t m = 0; m < host->hosts->messages; m++)
         sound = sound && host->got[m] <= 1; /* a message is told once, its author hears it not */
     /* An honest network blames nobody. */
     for (size_t fault = 1; fault < TERN_FAULT_COUNT; fault++)

@@ -18,7 +18,7 @@
 #define SIM_TOPIC "news"
 #define SIM_ECHO  "/sim/echo/1"
 
-enum { SIM_HOSTS_MAX = 64, SIM_MESSAGES_MAX = 256, SIM_PORT = 4001 };
+enum { SIM_HOSTS_MAX = 1024, SIM_MESSAGES_MAX = 1024, SIM_PORT = 4001 };
 
 struct sim_hosts_options {
     uint64_t seed;
@@ -27,6 +27,7 @@ struct sim_hosts_options {
     struct sim_path path; /* all zero: 25 ms one way and 1 ms of jitter */
     uint32_t peers_want;  /* 0: 8 */
     bool plaintext;       /* else Noise */
+    bool unsigned_gossip; /* else each message is signed, and verified by everyone */
     bool default_limits;  /* of a host by default, else those of a simulated one */
     bool book_saved;
     bool no_bootstrap;

@@ -33,11 +33,17 @@ class Results:
         self.machine = machine
         self.bounds = {}
         self.samples = {}
+        self.simulated = {}  # by (hosts, crypto): the command
         self.failures = []
         self.seconds = 0.0
 
     def add(self, key, name, value):
         self.samples.setdefault((key, name), []).append(value)
+
+    def add_simulated(self, row, command, rate, times):
+        self.simulated[row] = command
+        self.add(("events", row), "tern", rate)
+        self.add(("times", row), "tern", times)
 
     def fail(self, name, why):
         self.failures.append(f"{name}: {why}")
@@ -76,6 +82,20 @@ class Results:
             return "–"
         return f"{mine / theirs if more else theirs / mine:.2f} ×"
 
+    def simulated_rows(self):
+        """What, events a second, times real time and the command, each as text."""
+        for row, command in sorted(self.simulated.items(), key=lambda item: item[0][0]):
+            yield [f"{row[0]:,} hosts, {row[1]} crypto",
+                   f"{self.median(('events', row), 'tern'):,.0f}",
+                   f"{self.median(('times', row), 'tern'):.2f}", f"`{command}`"]
+
+    def simulated_table(self):
+        if not self.simulated:
+            return []
+        lines = ["", "| simulated, one thread | events per CPU second | × real time | command |",
+                 "|---|---:|---:|---|"]
+        return lines + ["| " + " | ".join(row) + " |" for row in self.simulated_rows()]
+
     def header(self):
         return ["", *self.options.peers, *(f"tern : {name}" for name in self.others())]
 
@@ -106,10 +126,12 @@ class Results:
         return lines
 
     def print_table(self):
-        rows = [self.header(), *self.rows([row[0] for row in ROWS])]
+        rows = list(self.rows([row[0] for row in ROWS]))
         print()
-        for row in rows:
+        for row in [self.header(), *rows] if rows else []:
             print(f"{row[0]:46}" + "".join(f"{cell:>14}" for cell in row[1:]))
+        for what, rate, times, command in self.simulated_rows():
+            print(f"{what + ', events per CPU second':46}{rate:>14}{times + ' ×':>14}   {command}")
         for line in self.shares():
             print("\n" + line)
         for line in self.failures:
@@ -117,9 +139,12 @@ class Results:
         print(f"\n{self.seconds:.0f} s")
 
     def table(self, keys):
+        rows = list(self.rows(keys))
+        if not rows:
+            return []
         lines = ["| " + " | ".join(self.header()) + " |",
                  "|---|" + "---:|" * (len(self.header()) - 1)]
-        return lines + ["| " + " | ".join(row) + " |" for row in self.rows(keys)]
+        return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
     def markdown(self):
         sizes = self.options.sizes
@@ -131,9 +156,11 @@ class Results:
                   f"streams of {sizes.stream_bytes / 1e9:.2f} GB, {sizes.handshakes:,} handshakes "
                   f"{sizes.concurrency} at a time, {sizes.idle:,} idle connections, "
                   f"{sizes.gossip_messages:,} unsigned and {sizes.gossip_signed_messages:,} signed "
-                  f"messages of {sizes.gossip_size} B |", ""]
-        lines += self.table([row[0] for row in ROWS])
-        lines += ["", "A ratio above 1 is in Tern's favour.", ""]
+                  f"messages of {sizes.gossip_size} B; simulated hosts, {sizes.sim_rounds} "
+                  f"{'round' if sizes.sim_rounds == 1 else 'rounds'} |", ""]
+        compared = self.table([row[0] for row in ROWS])
+        lines += [*compared, "", "A ratio above 1 is in Tern's favour."] if compared else []
+        lines += [*self.simulated_table(), ""]
         lines += [f"* {line}" for line in self.shares()]
         lines += [f"* **Failed:** {line}" for line in self.failures]
         return "\n".join(lines) + "\n"
@@ -145,7 +172,8 @@ class Results:
                   f"{machine['Kernel']}, {machine['Date'][:10]}, the machine's load before it "
                   f"{machine['Load before the run']}. A ratio above 1 is in Tern's favour; "
                   "[bench/README.md](bench/README.md) says what each row is."]
-        lines += [""] + [f"* {line}" for line in self.shares()]
+        lines += [*self.simulated_table(), ""]
+        lines += [f"* {line}" for line in self.shares()]
         return "\n".join(lines) + "\n"
 
     def update_readme(self, path):

@@ -9,8 +9,7 @@ import subprocess
 
 from .process import Failure
 
-CRYPTO_TIMEOUT_S = 120
-CRYPTO_SECONDS = "0.1"  # of each row
+PROGRAM_TIMEOUT_S = 120
 FRAME_BYTES = 65519  # the largest Noise frame
 
 
@@ -44,6 +43,7 @@ class Programs:
         self.bench = {}
         self.peer = {}
         self.crypto = {}
+        self.sim = None
         self.missing = {}
 
 
@@ -66,11 +66,16 @@ def find_programs(options, root):
         programs.crypto["bench_crypto"] = str(path)
     else:
         programs.missing["bench_crypto"] = f"no {path}: ninja -C {options.build} builds it"
+    path = options.build / "bench/bench_sim"
+    if path.is_file() and "tern" in options.peers:
+        programs.sim = str(path)
+    elif "tern" in options.peers:
+        programs.missing["bench_sim"] = f"no {path}: ninja -C {options.build} builds it"
     return programs
 
 
 def output_of(command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=CRYPTO_TIMEOUT_S,
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PROGRAM_TIMEOUT_S,
                           check=False)
     if done.returncode != 0:
         raise Failure(f"{command[0]}: exit status {done.returncode}: {done.stderr.strip()}")
@@ -88,12 +93,12 @@ def rate(text, name):
     return number(text, "(?m)^" + re.escape(name) + r" +(\d+) ops/s")
 
 
-def crypto_bounds(programs, results):
+def crypto_bounds(programs, sizes, results):
     """Rates of the bare cryptography on one core, in CPU time, which load distorts little."""
     if "bench_crypto" not in programs.crypto:
         return
     try:
-        text = output_of([programs.crypto["bench_crypto"], CRYPTO_SECONDS])
+        text = output_of([programs.crypto["bench_crypto"], str(sizes.crypto_seconds)])
         both = rate(text, f"AEAD seal and open, {FRAME_BYTES} bytes") * FRAME_BYTES / 1e9
         results.bounds["aead_gbs"] = 2 * both  # sealing on one core, opening on the other
         results.bounds["aead_cpu_s_per_gb"] = 1 / both
