@@ -69,6 +69,7 @@ static void host_event(struct sim_host *host, const struct tern_host_event *even
     case TERN_HOST_LISTENING:
     case TERN_HOST_LISTEN_FAILED:
     case TERN_HOST_DIAL_DONE:
+    case TERN_HOST_PERF:
     case TERN_HOST_IDENTIFIED:
     case TERN_HOST_REQUEST:
         break;

@@ -1,8 +1,8 @@
 /*
  * libtern: a libp2p peer in C.
  *
- * A host is one peer: an identity, connections, and services (ping, identify, pub/sub, requests,
- * streams). Make one, tell it where to listen and whom to dial, and draw its events.
+ * A host is one peer: an identity, connections, and services (ping, perf, identify, pub/sub,
+ * requests, streams). Make one, tell it where to listen and whom to dial, and draw its events.
  *
  * Two ways to use it:
  *   threaded   tern_host_start() runs the host on a thread of its own; every function may be called
@@ -62,6 +62,15 @@ enum tern_profile_kind {
 
 enum tern_signing { TERN_SIGNING_STRICT, TERN_SIGNING_NONE };
 
+/* Whether others may measure how fast bytes go here and come back (/perf/1.0.0). It hands out bytes
+ * to whoever asks: not for hosts that anybody can reach. */
+enum tern_perf_serving {
+    TERN_PERF_SERVING_NONE,
+    TERN_PERF_SERVING_STANDARD, /* as the specification has it */
+    TERN_PERF_SERVING_HEADER16, /* requests begin with two numbers, bytes that come and bytes
+                                   wanted, as some programs of libp2p's unified-testing send them */
+};
+
 /* Fill in with tern_host_options_init, then change what you want. New members are added at the end;
  * size tells the library which of them you know. */
 struct tern_host_options {
@@ -78,14 +87,29 @@ struct tern_host_options {
     const uint8_t
         *private_key; /* an identity given as bytes (protobuf PrivateKey); wins over key_file */
     size_t private_key_size;
+    /* The ways to connect: names separated by commas; NULL: all that protect what is sent.
+     * Transports: tcp, ws, wss, quic-v1, webtransport, webrtc-direct; addresses of others are
+     * neither dialled nor listened at. Secure channels (noise, tls, plaintext) and muxers (yamux,
+     * mplex) are offered in the order that they are named in. Of these a library has what it was
+     * built with. */
+    const char *transports;
+    const char *secure;
+    const char *muxers;
+    enum tern_perf_serving serve_perf;
 };
 
-TERN_API void tern_host_options_init(struct tern_host_options *options);
+/* tern_host_options_init fills in the defaults of all members that the program knows. */
+TERN_API void tern_host_options_init_sized(struct tern_host_options *options, size_t size);
+static inline void tern_host_options_init(struct tern_host_options *options)
+{
+    tern_host_options_init_sized(options, sizeof *options);
+}
 
 /* tern_host_new makes a host. message, if not NULL, receives a sentence about what went wrong (at
  * most message_size bytes with terminator). TERN_ERR_MEMORY, TERN_ERR_BAD_KEY (the key file holds
  * none), TERN_ERR_IO (it cannot be read or made), TERN_ERR_STORAGE and TERN_ERR_EXISTS (the store),
- * TERN_ERR_INVALID (size, or a value out of range). */
+ * TERN_ERR_UNSUPPORTED (a transport, secure channel or muxer that is not here; the message lists
+ * those that are), TERN_ERR_INVALID (size, or a value out of range). */
 TERN_API tern_err tern_host_new(const struct tern_host_options *options, struct tern_host **host,
                                 char *message, size_t message_size);
 
@@ -123,6 +147,27 @@ TERN_API tern_err tern_host_listen(struct tern_host *host, const char *address);
  */
 TERN_API tern_err tern_host_dial(struct tern_host *host, const char *address, uint64_t *token);
 
+/* One address that a dial tried, or would have. size is set by the caller; see tern_host_options.
+ */
+struct tern_dial_attempt_info {
+    size_t size; /* sizeof (struct tern_dial_attempt_info) */
+    char address[TERN_ADDRESS_TEXT_SIZE];
+    char transport[24]; /* "tcp" … */
+    tern_err err;       /* why it failed; TERN_OK: it did not, or is under way */
+    /* Since the first address was tried; -1: that has not happened. */
+    int64_t started_ns;
+    int64_t linked_ns; /* the other end was there; then the connection is secured */
+    int64_t ended_ns;
+    char refusal[128]; /* which limit of ours was in the way, and how full it was; empty: none */
+};
+
+/* tern_host_dial_attempts tells of the i-th address that the dial of this token tried, in the order
+ * in which they were, while it runs and afterwards for the last 16 dials. It may list no address:
+ * that of a dial that found a connection, or failed before. TERN_ERR_NOT_FOUND past the last;
+ * TERN_ERR_INVALID (size). */
+TERN_API tern_err tern_host_dial_attempts(struct tern_host *host, uint64_t token, size_t i,
+                                          struct tern_dial_attempt_info *info);
+
 /* tern_host_bootstrap adds an address that is dialled now and whenever peers are too few. It ends
  * in
  * "/p2p/…". TERN_ERR_INVALID, TERN_ERR_FULL. */
@@ -137,6 +182,39 @@ TERN_API tern_err tern_host_peer(struct tern_host *host, size_t i, char text[TER
 /* tern_host_ping measures a round trip; a PING event with the token follows. TERN_ERR_NOT_FOUND:
  * not connected; FULL. */
 TERN_API tern_err tern_host_ping(struct tern_host *host, const char *peer, uint64_t *token);
+
+/* --- perf: how fast do bytes go to a peer and come from it? --- */
+
+struct tern_perf_options {
+    size_t size; /* sizeof (struct tern_perf_options) */
+    const char *peer;
+    uint64_t upload_bytes;   /* sent first */
+    uint64_t download_bytes; /* that the peer then sends */
+    int timeout_ms;  /* it fails when no byte moves for so long. What waits to be sent moves unseen:
+                        allow for a megabyte on the slowest link */
+    int duration_ms; /* 0: all bytes; else the upload ends after so long at the latest, and the
+                        download so long after its first byte */
+    int progress_ms; /* a PERF_PROGRESS event each time so long has passed; 0: none */
+    enum tern_perf_serving serving; /* what the peer serves; NONE is taken for STANDARD */
+};
+
+/* What was measured. Times are since the request; 0: that has not happened. The connection was
+ * there before, so making it does not count. */
+struct tern_perf_info {
+    uint64_t uploaded_bytes;   /* given to the connection */
+    uint64_t downloaded_bytes; /* that have come */
+    uint64_t elapsed_ns;       /* until this event */
+    uint64_t uploaded_ns;      /* the last byte of the upload was given to the connection */
+    uint64_t answered_ns;      /* the first byte of the answer, or its end, has come: the peer has
+                                  read all that was uploaded */
+    uint64_t ended_ns;         /* the last byte of the answer, or its end, has come */
+};
+
+/* tern_host_perf measures with a connected peer that serves it; a PERF event with the token
+ * follows. TERN_ERR_NOT_FOUND: not connected; INVALID (a size or time out of range; HEADER16 with a
+ * duration and an upload, whose size it has to say first); FULL, MEMORY, SCOPE_STREAMS. */
+TERN_API tern_err tern_host_perf(struct tern_host *host, const struct tern_perf_options *options,
+                                 uint64_t *token);
 
 /* What a peer told of itself by identify. */
 struct tern_peer_info {
@@ -259,11 +337,13 @@ enum tern_event_kind {
     TERN_EVENT_STREAM_READABLE,   /* stream */
     TERN_EVENT_STREAM_WRITABLE,   /* stream */
     TERN_EVENT_STREAM_ENDED,      /* stream, err (TERN_OK: in good order), code */
-    TERN_EVENT_MESSAGE,      /* text: the topic; data; author; peer: who passed it on; message */
-    TERN_EVENT_SUBSCRIBED,   /* peer, text: the topic */
-    TERN_EVENT_UNSUBSCRIBED, /* peer, text: the topic */
-    TERN_EVENT_REQUEST,      /* request, peer, text: the protocol, data */
-    TERN_EVENT_RESPONSE,     /* token, peer, err; when TERN_OK: code, text: the reason, data */
+    TERN_EVENT_MESSAGE,       /* text: the topic; data; author; peer: who passed it on; message */
+    TERN_EVENT_SUBSCRIBED,    /* peer, text: the topic */
+    TERN_EVENT_UNSUBSCRIBED,  /* peer, text: the topic */
+    TERN_EVENT_REQUEST,       /* request, peer, text: the protocol, data */
+    TERN_EVENT_RESPONSE,      /* token, peer, err; when TERN_OK: code, text: the reason, data */
+    TERN_EVENT_PERF_PROGRESS, /* token, peer, perf: so far */
+    TERN_EVENT_PERF,          /* token, peer, err, perf: in all, also when it failed */
 };
 
 struct tern_event {
@@ -280,7 +360,8 @@ struct tern_event {
     uint64_t message; /* for tern_host_verdict; 0: none is wanted */
     uint64_t request; /* for tern_host_answer */
     uint32_t code;
-    bool outbound; /* PEER_CONNECTED: we dialled */
+    bool outbound;                     /* PEER_CONNECTED: we dialled */
+    const struct tern_perf_info *perf; /* PERF, PERF_PROGRESS; NULL in others */
 };
 
 /* tern_host_next_event gives the next event, waiting at most timeout_ms (0: not at all, -1: for

@@ -145,6 +145,8 @@ static void handle_event(struct peer *peer, const struct tern_event *event)
     case TERN_EVENT_UNSUBSCRIBED:
     case TERN_EVENT_REQUEST:
     case TERN_EVENT_RESPONSE:
+    case TERN_EVENT_PERF_PROGRESS:
+    case TERN_EVENT_PERF:
         break;
     }
 }

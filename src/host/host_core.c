@@ -4,7 +4,11 @@
 #include "base/ring.h"
 #include "host/connector.h"
 
-enum { HOST_EVENTS_MAX = 4096 };
+enum { HOST_EVENTS_MAX = 4096, HOST_PERF_STREAMS_MAX = 16 };
+
+/* Of one measurement that is served: enough for an hour at 2 Gbit/s. */
+static const uint64_t HOST_PERF_BYTES_MAX = UINT64_C(1) << 40;
+static const tern_time HOST_PERF_QUIET_NS = TERN_MINUTE;
 
 /* What the swarm told, in plain data. */
 struct host_event {
@@ -23,6 +27,7 @@ struct tern_host_core {
     struct tern_metrics metrics;
     struct tern_swarm *swarm;
     struct tern_ping *ping;
+    struct tern_perf *perf;
     struct tern_identify *identify;
     struct tern_gossip_service *gossip;
     struct tern_requests *requests;
@@ -139,6 +144,17 @@ static tern_err host_make_swarm(struct tern_host_core *core,
     return core->swarm == NULL ? TERN_ERR_MEMORY : TERN_OK;
 }
 
+static tern_err host_make_perf(struct tern_host_core *core,
+                               const struct tern_host_core_options *options)
+{
+    TERN_TRY(tern_perf_new(&(struct tern_perf_service_options){.mem = core->mem,
+                                                               .streams_max = HOST_PERF_STREAMS_MAX,
+                                                               .bytes_max = HOST_PERF_BYTES_MAX,
+                                                               .quiet_ns = HOST_PERF_QUIET_NS},
+                           core->swarm, &core->perf));
+    return options->serve_perf ? tern_perf_serve(core->perf, options->perf_header) : TERN_OK;
+}
+
 /* The order is the order in which services hear of things: the observer first, so that whoever
  * stands above knows of a peer before a service speaks of it; the connector last. */
 static tern_err host_make_services(struct tern_host_core *core,
@@ -151,6 +167,7 @@ static tern_err host_make_services(struct tern_host_core *core,
                                                           .version = tern_view_str("ipfs/0.1.0")},
                           core->swarm, &core->identify));
     TERN_TRY(tern_ping_new(core->mem, &core->random, core->swarm, &core->ping));
+    TERN_TRY(host_make_perf(core, options));
     TERN_TRY(tern_gossip_service_new(
         &(struct tern_gossip_service_options){.mem = core->mem,
                                               .random = &core->random,
@@ -200,6 +217,7 @@ void tern_host_core_free(struct tern_host_core *core)
     tern_exchange_free(core->exchange);
     tern_requests_free(core->requests);
     tern_gossip_service_free(core->gossip);
+    tern_perf_free(core->perf);
     tern_ping_free(core->ping);
     tern_identify_free(core->identify);
     tern_swarm_free(core->swarm);
@@ -293,11 +311,22 @@ static bool host_next_ping(struct tern_host_core *core, struct tern_host_event *
     return true;
 }
 
+static bool host_next_perf(struct tern_host_core *core, struct tern_host_event *event)
+{
+    if (!tern_perf_next(core->perf, &event->perf))
+        return false;
+    event->kind = TERN_HOST_PERF;
+    event->peer = event->perf.peer;
+    event->token = event->perf.token;
+    event->err = event->perf.err;
+    return true;
+}
+
 bool tern_host_core_next(struct tern_host_core *core, struct tern_host_event *event)
 {
     *event = (struct tern_host_event){0};
     if (host_next_plain(core, event) || host_next_identified(core, event) ||
-        host_next_ping(core, event))
+        host_next_ping(core, event) || host_next_perf(core, event))
         return true;
     if (tern_gossip_service_next(core->gossip, &event->gossip)) {
         event->kind = TERN_HOST_GOSSIP;
@@ -330,6 +359,11 @@ struct tern_swarm *tern_host_core_swarm(struct tern_host_core *core)
 struct tern_ping *tern_host_core_ping(struct tern_host_core *core)
 {
     return core->ping;
+}
+
+struct tern_perf *tern_host_core_perf(struct tern_host_core *core)
+{
+    return core->perf;
 }
 
 struct tern_identify *tern_host_core_identify(struct tern_host_core *core)

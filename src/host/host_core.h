@@ -7,7 +7,7 @@
  *   calls:    dial, publish, request … at any time between inputs, then tern_host_core_flush
  *   events:   tern_host_core_next, until false, after every input and every call
  *
- * Services: ping, identify, gossip, requests, peer exchange, application streams, and the
+ * Services: ping, perf, identify, gossip, requests, peer exchange, application streams, and the
  * connector, which keeps enough peers connected (bootstrap addresses first, then whoever is known).
  *
  * Not thread safe: one thread at a time.
@@ -19,6 +19,7 @@
 #include "protocol/exchange/exchange.h"
 #include "protocol/gossip/gossip_service.h"
 #include "protocol/identify/identify.h"
+#include "protocol/perf/perf.h"
 #include "protocol/ping/ping.h"
 #include "protocol/request/request.h"
 #include "swarm/swarm.h"
@@ -37,6 +38,8 @@ struct tern_host_core_options {
     tern_time request_serve_timeout_ns;
     const char *agent;   /* such as "tern/0.1.0"; static text */
     uint32_t peers_want; /* connect to known peers until there are so many; 0: only when told to */
+    bool serve_perf;     /* hand out bytes to whoever measures; see protocol/perf/perf.h */
+    enum tern_perf_header perf_header; /* of what is served */
 };
 
 /* tern_host_core_options_defaults fills in everything but mem, seed, trace and identity. */
@@ -57,6 +60,7 @@ void tern_host_core_flush(struct tern_host_core *core, tern_time now);
 /* The parts, for calls into them. Borrowed for the core's life. */
 struct tern_swarm *tern_host_core_swarm(struct tern_host_core *core);
 struct tern_ping *tern_host_core_ping(struct tern_host_core *core);
+struct tern_perf *tern_host_core_perf(struct tern_host_core *core);
 struct tern_identify *tern_host_core_identify(struct tern_host_core *core);
 struct tern_gossip_service *tern_host_core_gossip(struct tern_host_core *core);
 struct tern_requests *tern_host_core_requests(struct tern_host_core *core);
@@ -79,6 +83,7 @@ enum tern_host_event_kind {
     TERN_HOST_DIAL_DONE,  /* token, err, peer */
     TERN_HOST_IDENTIFIED, /* peer, peer_id, err */
     TERN_HOST_PING,       /* token, peer, err, rtt_ns */
+    TERN_HOST_PERF,       /* token, peer, err, perf: of either kind */
     TERN_HOST_GOSSIP,     /* gossip */
     TERN_HOST_REQUEST,    /* request: of either kind */
     TERN_HOST_STREAM,     /* stream */
@@ -93,6 +98,7 @@ struct tern_host_event {
     tern_time rtt_ns;
     bool outbound;
     struct tern_multiaddr address;
+    struct tern_perf_event perf;
     struct tern_gossip_event gossip;
     struct tern_request_event request;
     struct tern_app_stream_event stream;

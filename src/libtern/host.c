@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "crypto/start.h"
+#include "host/ways.h"
 #include "libtern/host_private.h"
 #include "runtime/real/keyfile.h"
 #include "runtime/real/store_lmdb.h"
@@ -87,13 +88,17 @@ void host_leave(struct tern_host *host, tern_time now)
 
 /* --- making --- */
 
-void tern_host_options_init(struct tern_host_options *options)
+/* A program built against an older header has a smaller struct, one built against a newer header a
+ * larger one; what this library does not know stays zero. */
+void tern_host_options_init_sized(struct tern_host_options *options, size_t size)
 {
-    *options = (struct tern_host_options){.size = sizeof *options,
-                                          .key_kind = TERN_KEY_KIND_ED25519,
-                                          .profile = TERN_PROFILE_KIND_DEFAULT,
-                                          .pubsub_signing = TERN_SIGNING_STRICT,
-                                          .peers_want = 0};
+    const struct tern_host_options defaults = {.size = tern_min_size(size, sizeof defaults),
+                                               .key_kind = TERN_KEY_KIND_ED25519,
+                                               .profile = TERN_PROFILE_KIND_DEFAULT,
+                                               .pubsub_signing = TERN_SIGNING_STRICT};
+    TERN_CHECK(size >= sizeof defaults.size);
+    memset(options, 0, size);
+    memcpy(options, &defaults, defaults.size);
 }
 
 static tern_err host_key_type(enum tern_key_kind kind, enum tern_key_type *type)
@@ -143,8 +148,26 @@ static tern_err host_make_key(struct tern_host *host, const struct tern_host_opt
     return err == TERN_OK ? TERN_OK : host_say(message, err, "making a key");
 }
 
+/* Which transports, secure channels and muxers, and whether perf is served. */
+static tern_err host_set_ways(const struct tern_host_options *options,
+                              struct tern_host_core_options *core, struct host_message *message)
+{
+    const struct tern_ways ways = {
+        .transports = options->transports, .secure = options->secure, .muxers = options->muxers};
+    struct tern_writer w = tern_writer_of(message->text, message->text == NULL ? 0 : message->size);
+    if ((unsigned)options->serve_perf > TERN_PERF_SERVING_HEADER16)
+        return host_say(message, TERN_ERR_INVALID, "serve_perf");
+    core->serve_perf = options->serve_perf != TERN_PERF_SERVING_NONE;
+    core->perf_header = options->serve_perf == TERN_PERF_SERVING_HEADER16 ? TERN_PERF_HEADER_16
+                                                                          : TERN_PERF_HEADER_8;
+    tern_err err = tern_ways_apply(&ways, &core->swarm, &w);
+    if (err != TERN_OK && w.capacity > 0)
+        (void)tern_writer_terminate(&w); /* cut when it is too long */
+    return err;
+}
+
 static tern_err host_make_core(struct tern_host *host, const struct tern_host_options *options,
-                               struct tern_random *random)
+                               struct tern_random *random, struct host_message *message)
 {
     static const enum tern_swarm_profile profiles[] = {
         [TERN_PROFILE_KIND_METER] = TERN_PROFILE_METER,
@@ -153,8 +176,9 @@ static tern_err host_make_core(struct tern_host *host, const struct tern_host_op
     };
     struct tern_host_core_options core;
     if ((unsigned)options->profile >= TERN_COUNT_OF(profiles))
-        return TERN_ERR_INVALID;
+        return host_say(message, TERN_ERR_INVALID, "profile");
     tern_host_core_options_defaults(&core);
+    TERN_TRY(host_set_ways(options, &core, message));
     core.mem = &host->mem;
     tern_random_bytes(random, core.seed, sizeof core.seed);
     core.identity = &host->key;
@@ -166,7 +190,8 @@ static tern_err host_make_core(struct tern_host *host, const struct tern_host_op
     tern_swarm_limits_profile(&core.swarm.limits, profiles[options->profile]);
     core.swarm.book_saved = options->store_path != NULL;
     core.swarm.book_space = HOST_BOOK_SPACE;
-    return tern_host_core_new(&core, tern_loop_now(), &host->core);
+    tern_err err = tern_host_core_new(&core, tern_loop_now(), &host->core);
+    return err == TERN_OK ? TERN_OK : host_say(message, err, "the host");
 }
 
 static tern_err host_make_loop(struct tern_host *host, const struct tern_host_options *options,
@@ -199,9 +224,7 @@ static tern_err host_build(struct tern_host *host, const struct tern_host_option
         return host_say(message, TERN_ERR_IO, "the system's entropy");
     tern_random_init(&random, seed);
     TERN_TRY(host_make_key(host, options, &random, message));
-    tern_err err = host_make_core(host, options, &random);
-    if (err != TERN_OK)
-        return host_say(message, err, "the host");
+    TERN_TRY(host_make_core(host, options, &random, message));
     host_peer_text(tern_swarm_own_id(tern_host_core_swarm(host->core)), host->peer_id);
     return host_make_loop(host, options, message);
 }

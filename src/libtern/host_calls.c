@@ -1,7 +1,9 @@
 /*
- * Calls of the public API on connections, peers, pub/sub and requests: each takes the lock, calls
- * into the core, and lets the loop carry out what that set off.
+ * Calls of the public API on connections, peers, perf, pub/sub and requests: each takes the lock,
+ * calls into the core, and lets the loop carry out what that set off.
  */
+#include <stdio.h>
+
 #include "base/check.h"
 #include "libtern/host_private.h"
 
@@ -44,6 +46,55 @@ tern_err tern_host_dial(struct tern_host *host, const char *text, uint64_t *toke
     tern_err err = tern_swarm_dial(swarm, now, &options);
     host_leave(host, now);
     return err;
+}
+
+/* A time since the first attempt; -1: that has not happened. */
+static int64_t host_since_first(tern_time first, tern_time at)
+{
+    return at == 0 ? -1 : (int64_t)tern_time_since(at, first);
+}
+
+static void host_fill_attempt(const struct tern_dial_attempt *row, tern_time first,
+                              struct tern_dial_attempt_info *info)
+{
+    struct tern_multiaddr address;
+    struct tern_writer w = tern_writer_of(info->address, sizeof info->address);
+    tern_route_multiaddr(&row->route, &address);
+    tern_err err = tern_multiaddr_format(tern_multiaddr_view(&address), &w);
+    TERN_CHECK(err == TERN_OK && tern_writer_terminate(&w));
+    snprintf(info->transport, sizeof info->transport, "%s",
+             tern_transport_name(row->route.transport));
+    info->err = row->err;
+    info->started_ns = host_since_first(first, row->started_ns);
+    info->linked_ns = host_since_first(first, row->linked_ns);
+    info->ended_ns = host_since_first(first, row->ended_ns);
+    if (row->refusal.scope != NULL)
+        snprintf(info->refusal, sizeof info->refusal, "%s %s: %llu of %llu are in use",
+                 row->refusal.scope, row->refusal.resource, (unsigned long long)row->refusal.used,
+                 (unsigned long long)row->refusal.limit);
+}
+
+tern_err tern_host_dial_attempts(struct tern_host *host, uint64_t token, size_t i,
+                                 struct tern_dial_attempt_info *out)
+{
+    enum { SIZE_MIN = offsetof(struct tern_dial_attempt_info, refusal) + sizeof out->refusal };
+    struct tern_dial_attempt_info info = {.size = out->size};
+    const struct tern_dial_attempt *rows;
+    tern_time first = TERN_TIME_NEVER;
+    if (out->size < SIZE_MIN || out->size > sizeof info)
+        return TERN_ERR_INVALID;
+    tern_time now = host_enter(host);
+    size_t count = tern_swarm_dial_attempts(tern_host_core_swarm(host->core), token, &rows);
+    for (size_t k = 0; k < count; k++)
+        if (rows[k].started_ns != 0)
+            first = tern_time_min(first, rows[k].started_ns);
+    if (i < count)
+        host_fill_attempt(&rows[i], first, &info);
+    host_leave(host, now);
+    if (i >= count)
+        return TERN_ERR_NOT_FOUND;
+    memcpy(out, &info, info.size);
+    return TERN_OK;
 }
 
 tern_err tern_host_bootstrap(struct tern_host *host, const char *text)
@@ -109,6 +160,46 @@ tern_err tern_host_ping(struct tern_host *host, const char *text, uint64_t *toke
         if (token != NULL)
             *token = request.token;
         err = tern_ping_send(tern_host_core_ping(host->core), now, &request);
+    }
+    host_leave(host, now);
+    return err;
+}
+
+static bool host_perf_request(const struct tern_perf_options *given,
+                              struct tern_perf_request *request)
+{
+    enum { SIZE_MIN = offsetof(struct tern_perf_options, serving) + sizeof given->serving };
+    struct tern_perf_options options = {.size = 0};
+    if (given->size < SIZE_MIN || given->size > sizeof options)
+        return false;
+    memcpy(&options, given, given->size);
+    if (options.peer == NULL || options.timeout_ms <= 0 || options.duration_ms < 0 ||
+        options.progress_ms < 0 || (unsigned)options.serving > TERN_PERF_SERVING_HEADER16)
+        return false;
+    *request = (struct tern_perf_request){
+        .upload_bytes = options.upload_bytes,
+        .download_bytes = options.download_bytes,
+        .quiet_ns = (tern_time)options.timeout_ms * TERN_MILLISECOND,
+        .duration_ns = (tern_time)options.duration_ms * TERN_MILLISECOND,
+        .interval_ns = (tern_time)options.progress_ms * TERN_MILLISECOND,
+        .header = options.serving == TERN_PERF_SERVING_HEADER16 ? TERN_PERF_HEADER_16
+                                                                : TERN_PERF_HEADER_8};
+    return true;
+}
+
+tern_err tern_host_perf(struct tern_host *host, const struct tern_perf_options *options,
+                        uint64_t *token)
+{
+    struct tern_perf_request request;
+    if (!host_perf_request(options, &request))
+        return TERN_ERR_INVALID;
+    tern_time now = host_enter(host);
+    tern_err err = host_find_peer(host, options->peer, &request.peer);
+    if (err == TERN_OK) {
+        request.token = tern_swarm_token(tern_host_core_swarm(host->core));
+        if (token != NULL)
+            *token = request.token;
+        err = tern_perf_run(tern_host_core_perf(host->core), now, &request);
     }
     host_leave(host, now);
     return err;

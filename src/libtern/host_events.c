@@ -106,6 +106,19 @@ static void event_stream(struct tern_host *host, const struct tern_app_stream_ev
     event->code = from->code;
 }
 
+static void event_perf(struct tern_host *host, const struct tern_perf_event *from,
+                       struct tern_event *event)
+{
+    event->kind = from->kind == TERN_PERF_EVENT_DONE ? TERN_EVENT_PERF : TERN_EVENT_PERF_PROGRESS;
+    host->event_perf = (struct tern_perf_info){.uploaded_bytes = from->uploaded_bytes,
+                                               .downloaded_bytes = from->downloaded_bytes,
+                                               .elapsed_ns = from->elapsed_ns,
+                                               .uploaded_ns = from->uploaded_ns,
+                                               .answered_ns = from->answered_ns,
+                                               .ended_ns = from->ended_ns};
+    event->perf = &host->event_perf;
+}
+
 static void event_fill(struct tern_host *host, const struct tern_host_event *from,
                        struct tern_event *event)
 {
@@ -137,6 +150,9 @@ static void event_fill(struct tern_host *host, const struct tern_host_event *fro
     case TERN_HOST_PING:
         event->kind = TERN_EVENT_PING;
         break;
+    case TERN_HOST_PERF:
+        event_perf(host, &from->perf, event);
+        break;
     case TERN_HOST_GOSSIP:
         event_gossip(host, &from->gossip, event);
         break;
@@ -149,7 +165,7 @@ static void event_fill(struct tern_host *host, const struct tern_host_event *fro
     }
 }
 
-/* PING events carry a peer handle only: its id is looked up while it is connected. */
+/* PING and PERF events carry a peer handle only: its id is looked up while it is connected. */
 static void event_find_peer(struct tern_host *host)
 {
     struct tern_host_event *event = &host->event;

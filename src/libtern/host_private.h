@@ -29,6 +29,7 @@ struct tern_host {
     size_t protocols_count;
     /* the texts of the event given last */
     struct tern_host_event event;
+    struct tern_perf_info event_perf;
     char event_peer[TERN_PEER_TEXT_SIZE];
     char event_author[TERN_PEER_TEXT_SIZE];
     char *event_text;

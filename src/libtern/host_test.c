@@ -44,6 +44,7 @@ static struct tern_host *host_new(enum tern_key_kind kind)
     char message[256] = "";
     tern_host_options_init(&options);
     options.key_kind = kind;
+    options.serve_perf = TERN_PERF_SERVING_STANDARD;
     if (tern_host_new(&options, &host, message, sizeof message) != TERN_OK)
         fail_msg("%s", message);
     return host;
@@ -139,6 +140,171 @@ static void serve_echo(struct pair *p, tern_stream_handle stream)
             ASSERT_OK(err);
     }
     ASSERT_OK(tern_stream_close_write(p->a, stream));
+}
+
+static void a_measurement_counts_and_times_both_ways(void **state)
+{
+    struct pair *p = *state;
+    uint64_t token;
+    pair_connect(p);
+    struct tern_perf_options options = {.size = sizeof options,
+                                        .peer = tern_host_peer_id(p->a),
+                                        .upload_bytes = 3 << 20,
+                                        .download_bytes = 2 << 20,
+                                        .timeout_ms = WAIT_MS};
+    ASSERT_OK(tern_host_perf(p->b, &options, &token));
+    const struct tern_event *event = wait_for(p, p->b, TERN_EVENT_PERF);
+    ASSERT_OK(event->err);
+    assert_int_equal(event->token, token);
+    assert_string_equal(event->peer, tern_host_peer_id(p->a));
+    assert_int_equal(event->perf->uploaded_bytes, 3 << 20);
+    assert_int_equal(event->perf->downloaded_bytes, 2 << 20);
+    assert_true(event->perf->answered_ns >= event->perf->uploaded_ns);
+    assert_true(event->perf->ended_ns >= event->perf->answered_ns);
+    assert_true(event->perf->elapsed_ns >= event->perf->ended_ns);
+}
+
+static void a_measurement_by_time_tells_of_its_progress(void **state)
+{
+    struct pair *p = *state;
+    pair_connect(p);
+    struct tern_perf_options options = {.size = sizeof options,
+                                        .peer = tern_host_peer_id(p->a),
+                                        .download_bytes = UINT64_MAX,
+                                        .timeout_ms = WAIT_MS,
+                                        .duration_ms = 100,
+                                        .progress_ms = 10};
+    ASSERT_OK(tern_host_perf(p->b, &options, NULL));
+    assert_non_null(wait_for(p, p->b, TERN_EVENT_PERF_PROGRESS)->perf);
+    const struct tern_event *event = wait_for(p, p->b, TERN_EVENT_PERF);
+    ASSERT_OK(event->err);
+    assert_true(event->perf->downloaded_bytes > 0);
+}
+
+static void a_measurement_must_make_sense(void **state)
+{
+    struct pair *p = *state;
+    struct tern_perf_options good = {
+        .size = sizeof good, .peer = tern_host_peer_id(p->a), .timeout_ms = WAIT_MS};
+    assert_int_equal(tern_host_perf(p->b, &good, NULL), TERN_ERR_NOT_FOUND);
+    pair_connect(p);
+    struct tern_perf_options bad[] = {good, good, good, good, good, good, good, good};
+    bad[0].size--;
+    bad[1].size++;
+    bad[2].peer = NULL;
+    bad[3].timeout_ms = 0;
+    bad[4].duration_ms = -1;
+    bad[5].progress_ms = -1;
+    bad[6].serving = (enum tern_perf_serving)3;
+    bad[7].peer = "nobody";
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_int_equal(tern_host_perf(p->b, &bad[i], NULL), TERN_ERR_INVALID);
+}
+
+/* --- dials, explained --- */
+
+static void a_dial_tells_what_it_tried(void **state)
+{
+    struct pair *p = *state;
+    struct tern_dial_attempt_info info = {.size = sizeof info};
+    uint64_t token;
+    ASSERT_OK(tern_host_listen(p->a, "/ip4/127.0.0.1/tcp/0"));
+    wait_for(p, p->a, TERN_EVENT_LISTENING);
+    ASSERT_OK(tern_host_address(p->a, 0, p->address, sizeof p->address));
+    ASSERT_OK(tern_host_dial(p->b, p->address, &token));
+    wait_for(p, p->b, TERN_EVENT_DIALED);
+    ASSERT_OK(tern_host_dial_attempts(p->b, token, 0, &info));
+    assert_memory_equal(info.address, p->address, strlen(info.address)); /* without /p2p */
+    assert_true(strncmp(info.address, "/ip4/127.0.0.1/tcp/", 19) == 0);
+    assert_string_equal(info.transport, "tcp");
+    ASSERT_OK(info.err);
+    assert_int_equal(info.started_ns, 0);
+    assert_true(info.linked_ns >= 0 && info.ended_ns >= info.linked_ns);
+    assert_string_equal(info.refusal, "");
+    assert_int_equal(tern_host_dial_attempts(p->b, token, 1, &info), TERN_ERR_NOT_FOUND);
+    assert_int_equal(tern_host_dial_attempts(p->b, token + 1, 0, &info), TERN_ERR_NOT_FOUND);
+    info.size--;
+    assert_int_equal(tern_host_dial_attempts(p->b, token, 0, &info), TERN_ERR_INVALID);
+}
+
+static void a_dial_that_failed_tells_why(void **state)
+{
+    struct pair *p = *state;
+    struct tern_dial_attempt_info info = {.size = sizeof info};
+    uint64_t token;
+    ASSERT_OK(tern_host_dial(p->b, "/ip4/127.0.0.1/tcp/1", &token));
+    assert_int_equal(wait_for(p, p->b, TERN_EVENT_DIAL_FAILED)->token, token);
+    ASSERT_OK(tern_host_dial_attempts(p->b, token, 0, &info));
+    assert_string_equal(info.address, "/ip4/127.0.0.1/tcp/1");
+    assert_int_equal(info.err, TERN_ERR_REFUSED);
+    assert_int_equal(info.linked_ns, -1);
+    assert_true(info.ended_ns >= 0);
+}
+
+/* --- ways to connect --- */
+
+static tern_err new_with(const struct tern_host_options *options, char message[256])
+{
+    struct tern_host *host = NULL;
+    message[0] = '\0';
+    tern_err err = tern_host_new(options, &host, message, 256);
+    tern_host_free(host);
+    return err;
+}
+
+static void a_way_that_is_not_here_is_refused_with_a_list(void **state)
+{
+    char message[256];
+    struct tern_host_options options;
+    (void)state;
+    tern_host_options_init(&options);
+    options.transports = "tcp,pigeon";
+    assert_int_equal(new_with(&options, message), TERN_ERR_UNSUPPORTED);
+    assert_true(strncmp(message, "transports: there is no \"pigeon\" here; there is tcp", 52) == 0);
+    options.transports = "tcp";
+    options.muxers = "";
+    assert_int_equal(new_with(&options, message), TERN_ERR_INVALID);
+    options.muxers = "yamux";
+    options.secure = "none";
+    assert_int_equal(new_with(&options, message), TERN_ERR_UNSUPPORTED);
+    options.secure = "plaintext,noise";
+    ASSERT_OK(new_with(&options, message));
+    options.serve_perf = (enum tern_perf_serving)7;
+    assert_int_equal(new_with(&options, message), TERN_ERR_INVALID);
+    assert_non_null(strstr(message, "serve_perf"));
+}
+
+static void who_have_no_way_in_common_do_not_connect(void **state)
+{
+    struct pair *p = *state;
+    struct tern_host_options options;
+    struct tern_host *other;
+    tern_host_options_init(&options);
+    options.secure = "plaintext";
+    ASSERT_OK(tern_host_new(&options, &other, NULL, 0));
+    ASSERT_OK(tern_host_start(other));
+    ASSERT_OK(tern_host_listen(p->a, "/ip4/127.0.0.1/tcp/0"));
+    wait_for(p, p->a, TERN_EVENT_LISTENING);
+    ASSERT_OK(tern_host_address(p->a, 0, p->address, sizeof p->address));
+    ASSERT_OK(tern_host_dial(other, p->address, NULL));
+    assert_int_equal(wait_for(p, other, TERN_EVENT_DIAL_FAILED)->err, TERN_ERR_NO_PROTOCOL);
+    tern_host_free(other);
+}
+
+/* A program that was built when the structure ended before the ways to connect. */
+static void an_older_programs_options_are_understood(void **state)
+{
+    char message[256];
+    struct tern_host_options options;
+    size_t size = offsetof(struct tern_host_options, transports);
+    (void)state;
+    memset(&options, 0xff, sizeof options);
+    tern_host_options_init_sized(&options, size);
+    assert_int_equal(options.size, size);
+    assert_int_equal(((const uint8_t *)&options)[size], 0xff); /* not its own any more */
+    ASSERT_OK(new_with(&options, message));
+    options.size = sizeof options + 1;
+    assert_int_equal(new_with(&options, message), TERN_ERR_INVALID);
 }
 
 static void a_stream_echoes_and_ends_in_good_order(void **state)
@@ -314,6 +480,15 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(two_hosts_connect_and_know_each_other, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ping_comes_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_measurement_counts_and_times_both_ways, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_measurement_by_time_tells_of_its_progress, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(a_measurement_must_make_sense, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_dial_tells_what_it_tried, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_dial_that_failed_tells_why, setup, teardown),
+        cmocka_unit_test(a_way_that_is_not_here_is_refused_with_a_list),
+        cmocka_unit_test_setup_teardown(who_have_no_way_in_common_do_not_connect, setup, teardown),
+        cmocka_unit_test(an_older_programs_options_are_understood),
         cmocka_unit_test_setup_teardown(a_stream_echoes_and_ends_in_good_order, setup, teardown),
         cmocka_unit_test_setup_teardown(a_protocol_that_nobody_speaks_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(a_request_is_answered, setup, teardown),

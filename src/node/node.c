@@ -200,6 +200,8 @@ static void node_host_event(struct tern_node *node, const struct tern_host_event
     case TERN_HOST_PING:
         node_host_plain(node, TERN_NODE_PING, event);
         break;
+    case TERN_HOST_PERF:
+        break; /* the node measures nobody */
     case TERN_HOST_IDENTIFIED:
         node_peer_speaks(node, event->peer);
         break;
