@@ -2,6 +2,7 @@
  * Hosts of the public API: making, running, freeing.
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -260,13 +261,49 @@ tern_err tern_host_new(const struct tern_host_options *given, struct tern_host *
     return TERN_OK;
 }
 
-/* --- running --- */
+/* --- running ---
+ *
+ * Writing to a peer that has hung up raises SIGPIPE, which ends a process that does not expect it.
+ * That is nothing the program should have to know: the library's thread blocks it for good; in the
+ * program's own threads it is blocked while the loop runs, and taken when it came. */
+
+struct host_guard {
+    sigset_t pipe;
+    sigset_t before;
+};
+
+static void host_guard_begin(struct host_guard *guard)
+{
+    sigemptyset(&guard->pipe);
+    sigaddset(&guard->pipe, SIGPIPE);
+    int status = pthread_sigmask(SIG_BLOCK, &guard->pipe, &guard->before);
+    TERN_CHECK(status == 0);
+}
+
+static void host_guard_end(const struct host_guard *guard)
+{
+    static const struct timespec at_once = {.tv_sec = 0};
+    if (sigismember(&guard->before, SIGPIPE) == 1)
+        return;                                       /* the program blocks it itself */
+    (void)sigtimedwait(&guard->pipe, NULL, &at_once); /* in most cases there is none */
+    pthread_sigmask(SIG_SETMASK, &guard->before, NULL);
+}
 
 static void *host_thread(void *argument)
 {
     struct tern_host *host = argument;
+    struct host_guard guard;
+    host_guard_begin(&guard);
     tern_loop_run(host->loop);
     return NULL;
+}
+
+void host_process(struct tern_host *host)
+{
+    struct host_guard guard;
+    host_guard_begin(&guard);
+    tern_loop_process(host->loop);
+    host_guard_end(&guard);
 }
 
 tern_err tern_host_start(struct tern_host *host)
@@ -292,7 +329,7 @@ int tern_host_timeout_ms(const struct tern_host *host)
 void tern_host_process(struct tern_host *host)
 {
     TERN_CHECK(!host->started);
-    tern_loop_process(host->loop);
+    host_process(host);
 }
 
 const char *tern_host_peer_id(const struct tern_host *host)
@@ -302,8 +339,10 @@ const char *tern_host_peer_id(const struct tern_host *host)
 
 void tern_host_free(struct tern_host *host)
 {
+    struct host_guard guard;
     if (host == NULL)
         return;
+    host_guard_begin(&guard);
     if (host->started) {
         tern_loop_stop(host->loop);
         pthread_join(host->thread, NULL);
@@ -320,6 +359,7 @@ void tern_host_free(struct tern_host *host)
     pthread_cond_destroy(&host->news);
     pthread_mutex_destroy(&host->lock);
     free(host);
+    host_guard_end(&guard);
 }
 
 /* --- helpers --- */

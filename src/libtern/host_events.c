@@ -217,7 +217,7 @@ static bool event_wait_embedded(struct tern_host *host, tern_time deadline)
     pthread_mutex_unlock(&host->lock);
     struct pollfd fd = {.fd = tern_loop_fd(host->loop), .events = POLLIN};
     (void)poll(&fd, 1, event_poll_ms(host, deadline));
-    tern_loop_process(host->loop);
+    host_process(host);
     pthread_mutex_lock(&host->lock);
     return tern_loop_now() < deadline;
 }

@@ -40,6 +40,9 @@ struct tern_host {
 tern_time host_enter(struct tern_host *host);
 void host_leave(struct tern_host *host, tern_time now);
 
+/* host_process runs the loop once, for a host that was not started. The lock is not held. */
+void host_process(struct tern_host *host);
+
 /* host_find_peer reads a peer's text and finds its connection. TERN_ERR_INVALID,
  * TERN_ERR_NOT_FOUND. */
 TERN_NODISCARD tern_err host_find_peer(struct tern_host *host, const char *text, tern_peer *peer);

@@ -446,6 +446,29 @@ static void embedded_hosts_need_no_threads(void **state)
     tern_host_free(p.b);
 }
 
+/* The peer's end of the connection is closed while much waits to be written to it: nothing that the
+ * program hears of but as an event. */
+static void a_peer_that_hangs_up_raises_no_signal(void **state)
+{
+    struct pair p = {.a = host_new(TERN_KEY_KIND_ED25519), .b = host_new(TERN_KEY_KIND_ED25519)};
+    struct tern_perf_options options = {
+        .size = sizeof options, .download_bytes = UINT64_MAX, .timeout_ms = WAIT_MS};
+    (void)state;
+    ASSERT_OK(tern_host_listen(p.a, "/ip4/127.0.0.1/tcp/0"));
+    wait_for(&p, p.a, TERN_EVENT_LISTENING);
+    ASSERT_OK(tern_host_address(p.a, 0, p.address, sizeof p.address));
+    ASSERT_OK(tern_host_start(p.b));
+    ASSERT_OK(tern_host_dial(p.b, p.address, NULL));
+    wait_for(&p, p.a, TERN_EVENT_PEER_CONNECTED);
+    options.peer = tern_host_peer_id(p.a);
+    ASSERT_OK(tern_host_perf(p.b, &options, NULL));
+    for (int i = 0; i < 50; i++)
+        tern_host_process(p.a);
+    tern_host_free(p.b);
+    wait_for(&p, p.a, TERN_EVENT_PEER_DISCONNECTED);
+    tern_host_free(p.a);
+}
+
 static void an_identity_is_kept_in_a_file_only_its_owner_reads(void **state)
 {
     char folder[] = "/tmp/tern-key-XXXXXX";
@@ -497,6 +520,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_disconnect_is_told_to_both, setup, teardown),
         cmocka_unit_test_setup_teardown(bad_arguments_get_errors, setup, teardown),
         cmocka_unit_test(embedded_hosts_need_no_threads),
+        cmocka_unit_test(a_peer_that_hangs_up_raises_no_signal),
         cmocka_unit_test(an_identity_is_kept_in_a_file_only_its_owner_reads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
