@@ -107,3 +107,21 @@ const char *text_bytes(uint64_t bytes, char out[24])
     snprintf(out, 24, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
     return out;
 }
+
+const char *text_rate(double bits_per_second, char out[24])
+{
+    static const char *const units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
+    size_t unit = 0;
+    while (bits_per_second >= 1000 && unit + 1 < TERN_COUNT_OF(units)) {
+        bits_per_second /= 1000;
+        unit++;
+    }
+    snprintf(out, 24, unit == 0 ? "%.0f %s" : "%.2f %s", bits_per_second, units[unit]);
+    return out;
+}
+
+const char *text_ms(double ns, char out[24])
+{
+    snprintf(out, 24, "%.3f ms", ns / 1e6);
+    return out;
+}

@@ -32,5 +32,7 @@ void table_print(const struct table *table, FILE *out);
 const char *text_short(const char *text, char out[24]);
 const char *text_duration(uint64_t ms, char out[24]);
 const char *text_bytes(uint64_t bytes, char out[24]);
+const char *text_rate(double bits_per_second, char out[24]);
+const char *text_ms(double ns, char out[24]);
 
 #endif

@@ -5,8 +5,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const uint64_t TEXT_SIZE_MAX = UINT64_C(1) << 63;
 
 bool app_say(struct app_message *message, const char *format, ...)
 {
@@ -70,6 +73,76 @@ bool app_number(const char *text, uint64_t max, uint64_t *value)
     if (errno != 0 || *end != '\0' || number > max)
         return false;
     *value = number;
+    return true;
+}
+
+/* Reads digits and up to decimals_max digits behind a point as a number of 10^-decimals_max;
+ * returns what follows, NULL when that is no number or is beyond max. */
+static const char *text_decimal(const char *text, unsigned decimals_max, uint64_t max,
+                                uint64_t *value)
+{
+    uint64_t number = 0;
+    unsigned decimals = 0;
+    bool point = false;
+    if (*text < '0' || *text > '9')
+        return NULL;
+    for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
+        if (*text == '.') {
+            point = true;
+            continue;
+        }
+        decimals += point;
+        if (decimals > decimals_max || number > (max - 9) / 10)
+            return NULL;
+        number = 10 * number + (uint64_t)(*text - '0');
+    }
+    for (; decimals < decimals_max; decimals++) {
+        if (number > max / 10)
+            return NULL;
+        number *= 10;
+    }
+    *value = number;
+    return text;
+}
+
+bool app_size(const char *text, uint64_t *bytes)
+{
+    static const struct {
+        const char *name;
+        uint64_t bytes;
+    } units[] = {
+        {"", 1},
+        {"B", 1},
+        {"kB", UINT64_C(1000)},
+        {"MB", UINT64_C(1000000)},
+        {"GB", UINT64_C(1000000000)},
+        {"TB", UINT64_C(1000000000000)},
+        {"KiB", UINT64_C(1) << 10},
+        {"MiB", UINT64_C(1) << 20},
+        {"GiB", UINT64_C(1) << 30},
+        {"TiB", UINT64_C(1) << 40},
+    };
+    uint64_t thousandths = 0;
+    bool whole = strchr(text, '.') == NULL;
+    const char *unit = text_decimal(text, whole ? 0 : 3, TEXT_SIZE_MAX, &thousandths);
+    for (size_t i = 0; unit != NULL && i < TERN_COUNT_OF(units); i++) {
+        if (strcasecmp(unit, units[i].name) != 0)
+            continue;
+        if (thousandths > TEXT_SIZE_MAX / units[i].bytes || (!whole && units[i].bytes == 1))
+            return false;
+        *bytes = thousandths * units[i].bytes / (whole ? 1 : 1000);
+        return true;
+    }
+    return false;
+}
+
+bool app_seconds(const char *text, uint64_t max_ms, uint64_t *ms)
+{
+    uint64_t value = 0;
+    const char *end = text_decimal(text, 3, TEXT_SIZE_MAX, &value);
+    if (end == NULL || *end != '\0' || value > max_ms)
+        return false;
+    *ms = value;
     return true;
 }
 

@@ -1,5 +1,5 @@
 /*
- * Small text helpers of the programs: messages, hexadecimal, numbers, peer ids.
+ * Small text helpers of the programs: messages, hexadecimal, numbers, sizes, times.
  */
 #ifndef TERN_APP_COMMON_TEXT_H
 #define TERN_APP_COMMON_TEXT_H
@@ -29,6 +29,14 @@ bool app_unhex_any(const char *text, size_t text_size, uint8_t *bytes, size_t ma
 
 /* app_number reads a decimal number without sign, of at most max; false for anything else. */
 bool app_number(const char *text, uint64_t max, uint64_t *value);
+
+/* app_size reads a number of bytes, such as 1000, 64MiB, 1.5GB: kB, MB, GB, TB count by 1000, KiB,
+ * MiB, GiB, TiB by 1024, in either case. False for anything else, and beyond 9e18. */
+bool app_size(const char *text, uint64_t *bytes);
+
+/* app_seconds reads seconds with at most three decimals, such as 10 or 0.2, of at most max_ms;
+ * false for anything else. */
+bool app_seconds(const char *text, uint64_t max_ms, uint64_t *ms);
 
 /* app_copy duplicates a string; the process ends when there is no memory. */
 char *app_copy(const char *text);
