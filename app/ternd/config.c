@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "host/ways.h"
+
 static const char *const profile_names[] = {
     [TERN_PROFILE_METER] = "meter",
     [TERN_PROFILE_DEFAULT] = "default",
@@ -43,6 +45,17 @@ void config_list_clear(struct config_list *list)
     list->count = 0;
 }
 
+const char *config_list_text(const struct config_list *list, char text[CONFIG_LIST_TEXT_MAX])
+{
+    struct tern_writer w = tern_writer_of(text, CONFIG_LIST_TEXT_MAX);
+    for (size_t i = 0; i < list->count; i++) {
+        tern_writer_str(&w, i == 0 ? "" : ",");
+        tern_writer_str(&w, list->items[i]);
+    }
+    tern_writer_terminate(&w);
+    return list->count == 0 ? NULL : text;
+}
+
 void config_init(struct config *config)
 {
     *config = (struct config){
@@ -71,6 +84,9 @@ void config_free(struct config *config)
     free(config->api_address);
     config_list_clear(&config->listen);
     config_list_clear(&config->bootstrap);
+    config_list_clear(&config->transports);
+    config_list_clear(&config->secure);
+    config_list_clear(&config->muxers);
     config_list_clear(&config->api_hosts);
 }
 
@@ -109,14 +125,21 @@ struct config_checking {
 
 /* Says what is wrong with a member, and where it is: in the file if it is there, else of the flags.
  */
-static bool config_object(const struct config_checking *checking, const char *member,
-                          const char *value, const char *what)
+static bool config_wrong(const struct config_checking *checking, const char *member,
+                         const char *what)
 {
     unsigned line = checking->path == NULL ? 0 : config_line(checking->path, member);
     if (line > 0)
-        return app_say(checking->message, "%s:%u: %s: %.200s %s", checking->path, line, member,
-                       value, what);
-    return app_say(checking->message, "%s: %.200s %s", member, value, what);
+        return app_say(checking->message, "%s:%u: %s: %s", checking->path, line, member, what);
+    return app_say(checking->message, "%s: %s", member, what);
+}
+
+static bool config_object(const struct config_checking *checking, const char *member,
+                          const char *value, const char *what)
+{
+    char text[400];
+    snprintf(text, sizeof text, "%.200s %s", value, what);
+    return config_wrong(checking, member, text);
 }
 
 static bool config_check_addresses(const struct config_checking *checking, const char *member,
@@ -132,6 +155,36 @@ static bool config_check_addresses(const struct config_checking *checking, const
                                  "must end in /p2p/ and the id of the peer");
     }
     return true;
+}
+
+/* Is every name of a list one that is built in? */
+static bool config_check_ways(const struct config_checking *checking, const char *member,
+                              const struct tern_ways *ways)
+{
+    char text[256] = "";
+    struct tern_swarm_config swarm;
+    struct tern_writer w = tern_writer_of(text, sizeof text);
+    tern_swarm_config_defaults(&swarm);
+    if (tern_ways_apply(ways, &swarm, &w) == TERN_OK)
+        return true;
+    tern_writer_terminate(&w);
+    const char *sentence = strstr(text, ": ");
+    return config_wrong(checking, member, sentence == NULL ? text : sentence + 2);
+}
+
+static bool config_check_all_ways(const struct config_checking *checking,
+                                  const struct config *config)
+{
+    char text[CONFIG_LIST_TEXT_MAX];
+    return config_check_ways(
+               checking, "network.transports",
+               &(struct tern_ways){.transports = config_list_text(&config->transports, text)}) &&
+           config_check_ways(
+               checking, "network.secure",
+               &(struct tern_ways){.secure = config_list_text(&config->secure, text)}) &&
+           config_check_ways(
+               checking, "network.muxers",
+               &(struct tern_ways){.muxers = config_list_text(&config->muxers, text)});
 }
 
 struct config_range {
@@ -180,7 +233,8 @@ bool config_check(const struct config *config, const char *path, struct app_mess
                              "is empty and so is network.bootstrap: nobody could be reached");
     return config_check_ranges(&checking, config) &&
            config_check_addresses(&checking, "network.listen", &config->listen, false) &&
-           config_check_addresses(&checking, "network.bootstrap", &config->bootstrap, true);
+           config_check_addresses(&checking, "network.bootstrap", &config->bootstrap, true) &&
+           config_check_all_ways(&checking, config);
 }
 
 /* --- printing --- */
@@ -228,6 +282,10 @@ void config_print(const struct config *config)
     printf("network:\n");
     config_print_list("listen", &config->listen);
     config_print_list("bootstrap", &config->bootstrap);
+    config_print_list("transports", &config->transports);
+    config_print_list("secure", &config->secure);
+    config_print_list("muxers", &config->muxers);
+    printf("  perf: %s\n", config->perf ? "true" : "false");
     printf("  profile: %s\n", config_profile_name(config->profile));
     printf("  peers_want: %llu\n", (unsigned long long)config->peers_want);
     printf("store:\n  size_mib: %llu\n", (unsigned long long)config->store_size_mib);

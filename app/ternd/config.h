@@ -29,6 +29,10 @@ struct config {
     bool propose;   /* make blocks when the key is an authority's */
     struct config_list listen;
     struct config_list bootstrap;
+    struct config_list transports; /* ways to connect, by name (host/ways.h); empty: all */
+    struct config_list secure;
+    struct config_list muxers;
+    bool perf; /* let others measure */
     enum tern_swarm_profile profile;
     uint64_t peers_want;
     uint64_t store_size_mib;
@@ -78,9 +82,14 @@ void config_print_help(void);
 const char *config_profile_name(enum tern_swarm_profile profile);
 const char *config_level_name(enum config_log_level level);
 
-/* config_list_set replaces a list. False: too many. */
+/* config_list_add appends to a list. False: too many. */
 bool config_list_add(struct config_list *list, const char *item);
 void config_list_clear(struct config_list *list);
+
+/* config_list_text writes the items with commas between them; NULL when there are none, and cut
+ * when there are more than fit. */
+enum { CONFIG_LIST_TEXT_MAX = 512 };
+const char *config_list_text(const struct config_list *list, char text[CONFIG_LIST_TEXT_MAX]);
 
 /* config_line finds the line of a member in a YAML file, such as "network.listen"; 0: it is not
  * there. */

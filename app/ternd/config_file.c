@@ -20,6 +20,13 @@ struct file_network {
     unsigned listen_count;
     char **bootstrap;
     unsigned bootstrap_count;
+    char **transports;
+    unsigned transports_count;
+    char **secure;
+    unsigned secure_count;
+    char **muxers;
+    unsigned muxers_count;
+    enum file_bool *perf;
     enum tern_swarm_profile *profile;
     uint64_t *peers_want;
 };
@@ -79,6 +86,14 @@ static const cyaml_schema_field_t file_network_fields[] = {
                          CONFIG_LIST_MAX),
     CYAML_FIELD_SEQUENCE("bootstrap", FILE_OPTIONAL, struct file_network, bootstrap, &file_string,
                          0, CONFIG_LIST_MAX),
+    CYAML_FIELD_SEQUENCE("transports", FILE_OPTIONAL, struct file_network, transports, &file_string,
+                         0, CONFIG_LIST_MAX),
+    CYAML_FIELD_SEQUENCE("secure", FILE_OPTIONAL, struct file_network, secure, &file_string, 0,
+                         CONFIG_LIST_MAX),
+    CYAML_FIELD_SEQUENCE("muxers", FILE_OPTIONAL, struct file_network, muxers, &file_string, 0,
+                         CONFIG_LIST_MAX),
+    CYAML_FIELD_ENUM_PTR("perf", FILE_OPTIONAL | CYAML_FLAG_STRICT, struct file_network, perf,
+                         file_bools, TERN_COUNT_OF(file_bools)),
     CYAML_FIELD_ENUM_PTR("profile", FILE_OPTIONAL | CYAML_FLAG_STRICT, struct file_network, profile,
                          file_profiles, TERN_COUNT_OF(file_profiles)),
     CYAML_FIELD_UINT_PTR("peers_want", FILE_OPTIONAL, struct file_network, peers_want),
@@ -239,6 +254,20 @@ static void file_take_number(uint64_t *to, const uint64_t *from)
         *to = *from;
 }
 
+static void file_take_network(struct config *config, const struct file_network *network)
+{
+    file_take_list(&config->listen, network->listen, network->listen_count);
+    file_take_list(&config->bootstrap, network->bootstrap, network->bootstrap_count);
+    file_take_list(&config->transports, network->transports, network->transports_count);
+    file_take_list(&config->secure, network->secure, network->secure_count);
+    file_take_list(&config->muxers, network->muxers, network->muxers_count);
+    if (network->perf != NULL)
+        config->perf = *network->perf == FILE_TRUE;
+    if (network->profile != NULL)
+        config->profile = *network->profile;
+    file_take_number(&config->peers_want, network->peers_want);
+}
+
 static void file_take(struct config *config, const struct file_config *file, const char *path)
 {
     file_take_path(&config->data_dir, file->data_dir, path);
@@ -246,14 +275,8 @@ static void file_take(struct config *config, const struct file_config *file, con
     file_take_path(&config->key_file, file->key_file, path);
     if (file->propose != NULL)
         config->propose = *file->propose == FILE_TRUE;
-    if (file->network != NULL) {
-        file_take_list(&config->listen, file->network->listen, file->network->listen_count);
-        file_take_list(&config->bootstrap, file->network->bootstrap,
-                       file->network->bootstrap_count);
-        if (file->network->profile != NULL)
-            config->profile = *file->network->profile;
-        file_take_number(&config->peers_want, file->network->peers_want);
-    }
+    if (file->network != NULL)
+        file_take_network(config, file->network);
     if (file->store != NULL)
         file_take_number(&config->store_size_mib, file->store->size_mib);
     if (file->log != NULL && file->log->level != NULL)

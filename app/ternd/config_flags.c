@@ -16,6 +16,10 @@ enum flag {
     FLAG_NO_PROPOSE,
     FLAG_LISTEN,
     FLAG_BOOTSTRAP,
+    FLAG_TRANSPORTS,
+    FLAG_SECURE,
+    FLAG_MUXERS,
+    FLAG_PERF,
     FLAG_PROFILE,
     FLAG_PEERS_WANT,
     FLAG_LOG_LEVEL,
@@ -37,6 +41,10 @@ static const struct option flag_table[] = {
     {"no-propose", no_argument, NULL, FLAG_NO_PROPOSE},
     {"listen", required_argument, NULL, FLAG_LISTEN},
     {"bootstrap", required_argument, NULL, FLAG_BOOTSTRAP},
+    {"transports", required_argument, NULL, FLAG_TRANSPORTS},
+    {"secure", required_argument, NULL, FLAG_SECURE},
+    {"muxers", required_argument, NULL, FLAG_MUXERS},
+    {"perf", no_argument, NULL, FLAG_PERF},
     {"profile", required_argument, NULL, FLAG_PROFILE},
     {"peers-want", required_argument, NULL, FLAG_PEERS_WANT},
     {"log-level", required_argument, NULL, FLAG_LOG_LEVEL},
@@ -66,6 +74,12 @@ void config_print_help(void)
         "  --no-propose         make no blocks, even with the key of an authority\n"
         "  --listen ADDRESS     listen here; may be repeated (/ip4/0.0.0.0/tcp/4001)\n"
         "  --bootstrap ADDRESS  connect to this peer, /…/p2p/ID; may be repeated\n"
+        "  --transports NAMES   ways to connect, separated by commas; all, when it is not said:\n"
+        "                       tcp, ws, wss, quic-v1, webtransport, webrtc-direct; a name that\n"
+        "                       this build does not have is answered with a list of those it has\n"
+        "  --secure NAMES       secure channels, the best first: noise, tls, plaintext\n"
+        "  --muxers NAMES       muxers, the best first: yamux, mplex\n"
+        "  --perf               let others measure how fast bytes go here and come back\n"
         "  --profile NAME       limits: meter, default, server\n"
         "  --peers-want N       connect to known peers until there are so many (8)\n"
         "  --api ADDRESS        HTTP API at this IP address and port (127.0.0.1:7780)\n"
@@ -99,6 +113,23 @@ static bool flag_add(struct config_list *list, bool *seen, const char *value,
     *seen = true;
     return config_list_add(list, value) ||
            app_say(message, "%s: at most %d may be given", value, CONFIG_LIST_MAX);
+}
+
+/* Names separated by commas take the place of a list. */
+static bool flag_names(struct config_list *list, const char *value, struct app_message *message)
+{
+    char name[64];
+    const char *rest = value;
+    config_list_clear(list);
+    while (rest != NULL) {
+        rest += strspn(rest, " ");
+        size_t size = strcspn(rest, ",");
+        snprintf(name, sizeof name, "%.*s", (int)tern_min_size(size, sizeof name), rest);
+        if (!config_list_add(list, name))
+            return app_say(message, "%.200s: too many names", value);
+        rest = rest[size] == ',' ? rest + size + 1 : NULL;
+    }
+    return true;
 }
 
 static bool flag_profile(struct config *config, const char *value, struct app_message *message)
@@ -164,6 +195,15 @@ static bool flag_apply(struct flag_reading *r, int flag, const char *value)
         return flag_add(&config->listen, &r->listen_seen, value, r->message);
     case FLAG_BOOTSTRAP:
         return flag_add(&config->bootstrap, &r->bootstrap_seen, value, r->message);
+    case FLAG_TRANSPORTS:
+        return flag_names(&config->transports, value, r->message);
+    case FLAG_SECURE:
+        return flag_names(&config->secure, value, r->message);
+    case FLAG_MUXERS:
+        return flag_names(&config->muxers, value, r->message);
+    case FLAG_PERF:
+        config->perf = true;
+        return true;
     case FLAG_PROFILE:
         return flag_profile(config, value, r->message);
     case FLAG_PEERS_WANT:

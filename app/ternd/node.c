@@ -10,6 +10,7 @@
 #include "app/ternd/node_private.h"
 #include "crypto/secret.h"
 #include "crypto/start.h"
+#include "host/ways.h"
 #include "runtime/real/keyfile.h"
 
 enum {
@@ -212,6 +213,20 @@ static bool node_open_store(struct node *node, const struct node_making *making)
     return err == TERN_OK || node_fail(making, NODE_EXIT_FILES, text);
 }
 
+/* What config_check has judged before. */
+static tern_err node_set_ways(const struct config *config, struct tern_host_core_options *host)
+{
+    char transports[CONFIG_LIST_TEXT_MAX];
+    char secure[CONFIG_LIST_TEXT_MAX];
+    char muxers[CONFIG_LIST_TEXT_MAX];
+    struct tern_writer none = {.capacity = 0};
+    const struct tern_ways ways = {.transports = config_list_text(&config->transports, transports),
+                                   .secure = config_list_text(&config->secure, secure),
+                                   .muxers = config_list_text(&config->muxers, muxers)};
+    host->serve_perf = config->perf;
+    return tern_ways_apply(&ways, &host->swarm, &none);
+}
+
 static bool node_make_core(struct node *node, struct tern_random *random,
                            const struct node_making *making)
 {
@@ -227,7 +242,9 @@ static bool node_make_core(struct node *node, struct tern_random *random,
     options.host.agent = "ternd/0.1.0";
     options.host.peers_want = (uint32_t)node->config->peers_want;
     tern_swarm_limits_profile(&options.host.swarm.limits, node->config->profile);
-    tern_err err = tern_node_new(&options, tern_loop_now(), &node->core);
+    tern_err err = node_set_ways(node->config, &options.host);
+    if (err == TERN_OK)
+        err = tern_node_new(&options, tern_loop_now(), &node->core);
     return err == TERN_OK || node_fail(making, NODE_EXIT_FILES, tern_err_text(err));
 }
 
