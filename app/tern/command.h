@@ -30,7 +30,21 @@ struct command_options {
     const char *data_dir; /* --data-dir */
     bool json;
     uint64_t timeout_s;
-    uint64_t count; /* ping */
+    bool timeout_given;
+    uint64_t count;        /* ping */
+    uint64_t interval_ms;  /* ping */
+    bool explain;          /* dial */
+    const char *transport; /* the ways to connect, of the commands that are a peer; NULL: all */
+    const char *secure;
+    const char *muxer;
+    const char *upload; /* perf: what was said, and what that is */
+    const char *download;
+    uint64_t upload_bytes;
+    uint64_t download_bytes;
+    uint64_t duration_ms; /* 0: by bytes */
+    uint64_t iterations;  /* 0: not said */
+    bool header16;
+    const char *serve;
     const char *peer;
     const char *key;
     const char *to;
@@ -49,7 +63,7 @@ struct command_options {
 
 typedef int command(const struct command_options *options);
 
-command command_status, command_peers, command_ping, command_dial, command_identify,
+command command_status, command_peers, command_ping, command_dial, command_identify, command_perf,
     command_chain_head, command_chain_block, command_chain_validate, command_tx_send,
     command_account, command_market, command_audit, command_key_new, command_key_show,
     command_genesis_show;

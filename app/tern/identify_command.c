@@ -1,3 +1,6 @@
+/*
+ * tern identify: what a peer tells of itself.
+ */
 #include "app/tern/visit.h"
 
 static json_t *identify_texts(struct visit *visit, size_t count,
@@ -63,7 +66,7 @@ static int identify_show(struct visit *visit)
 int command_identify(const struct command_options *options)
 {
     struct visit visit;
-    int code = visit_begin(&visit, options);
+    int code = visit_reach(&visit, options);
     if (code == CODE_OK)
         code = identify_show(&visit);
     visit_end(&visit);

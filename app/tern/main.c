@@ -1,5 +1,5 @@
 /*
- * tern: the command line of a node, and a peer by itself for ping, dial and identify.
+ * tern: the command line of a node, and a peer by itself for ping, dial, identify and perf.
  */
 #include <curl/curl.h>
 #include <getopt.h>
@@ -23,9 +23,12 @@ struct command_row {
 static const struct command_row command_table[] = {
     {NULL, "status", command_status, 0, 0, "", "the node at a glance"},
     {NULL, "peers", command_peers, 0, 0, "", "the node's peers"},
-    {NULL, "ping", command_ping, 1, 1, "PEER [--count N]", "round trips to a peer"},
-    {NULL, "dial", command_dial, 1, 1, "PEER", "connect to a peer"},
+    {NULL, "ping", command_ping, 1, 1, "PEER", "round trips to a peer"},
+    {NULL, "dial", command_dial, 1, COMMAND_ARGUMENTS_MAX - 1, "PEER [ADDRESS...]",
+     "connect to a peer; --explain: what came of each address"},
     {NULL, "identify", command_identify, 1, 1, "PEER", "what a peer tells of itself"},
+    {NULL, "perf", command_perf, 0, 1, "PEER|--serve ADDRESS",
+     "how fast bytes go to a peer and come back"},
     {"chain", "head", command_chain_head, 0, 0, "", "the end of the best chain"},
     {"chain", "block", command_chain_block, 1, 1, "HEIGHT|HASH", "a block and its transactions"},
     {"chain", "validate", command_chain_validate, 0, 0, "[--peer ID]",
@@ -64,6 +67,19 @@ static void print_help(FILE *out)
         "  --json           answers for programs\n"
         "  --timeout S      (10)\n"
         "  --help, --version\n"
+        "\n"
+        "ping, dial, identify and perf are a peer by themselves. Ways to connect, separated by\n"
+        "commas; a name that this build does not have is answered with a list of those it has:\n"
+        "  --transport NAMES  tcp, ws, wss, quic-v1, webtransport, webrtc-direct\n"
+        "  --secure NAMES     noise, tls, plaintext          --muxer NAMES  yamux, mplex\n"
+        "ping\n"
+        "  --count N (3)     --interval S (0.2)             Ctrl-C ends it and sums up\n"
+        "perf\n"
+        "  --upload BYTES    --download BYTES   such as 64MiB or 1GB; neither: 64MiB both ways\n"
+        "  --duration S      instead of BYTES, or at the most\n"
+        "  --iterations N    (10; with a duration 1)\n"
+        "  --header16        as the rust and dotnet programs of unified-testing speak it\n"
+        "  --serve ADDRESS   such as /ip4/0.0.0.0/tcp/4001; --key FILE is its identity\n"
         "\n"
         "Exit codes: 0 done, 1 the answer is no, 64 usage, 65 bad data, 66 no such file, 69 no\n"
         "answer, 70 internal, 74 cannot write, 75 try later, 77 unsafe key file, 124 timeout.\n",
@@ -137,7 +153,7 @@ int command_ask(const struct command_options *options, const struct command_ques
 
 int command_print_json(const json_t *json)
 {
-    char *text = json_dumps(json, JSON_INDENT(2));
+    char *text = json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10));
     if (text == NULL)
         return command_fail(CODE_INTERNAL, "out of memory");
     puts(text);
@@ -177,6 +193,17 @@ enum flag {
     FLAG_EXPIRES,
     FLAG_ORDER,
     FLAG_DRY_RUN,
+    FLAG_INTERVAL,
+    FLAG_EXPLAIN,
+    FLAG_TRANSPORT,
+    FLAG_SECURE,
+    FLAG_MUXER,
+    FLAG_UPLOAD,
+    FLAG_DOWNLOAD,
+    FLAG_DURATION,
+    FLAG_ITERATIONS,
+    FLAG_HEADER16,
+    FLAG_SERVE,
     FLAG_VERSION,
     FLAG_HELP,
 };
@@ -199,6 +226,17 @@ static const struct option flag_table[] = {
     {"expires", required_argument, NULL, FLAG_EXPIRES},
     {"order", required_argument, NULL, FLAG_ORDER},
     {"dry-run", no_argument, NULL, FLAG_DRY_RUN},
+    {"interval", required_argument, NULL, FLAG_INTERVAL},
+    {"explain", no_argument, NULL, FLAG_EXPLAIN},
+    {"transport", required_argument, NULL, FLAG_TRANSPORT},
+    {"secure", required_argument, NULL, FLAG_SECURE},
+    {"muxer", required_argument, NULL, FLAG_MUXER},
+    {"upload", required_argument, NULL, FLAG_UPLOAD},
+    {"download", required_argument, NULL, FLAG_DOWNLOAD},
+    {"duration", required_argument, NULL, FLAG_DURATION},
+    {"iterations", required_argument, NULL, FLAG_ITERATIONS},
+    {"header16", no_argument, NULL, FLAG_HEADER16},
+    {"serve", required_argument, NULL, FLAG_SERVE},
     {"version", no_argument, NULL, FLAG_VERSION},
     {"help", no_argument, NULL, FLAG_HELP},
     {NULL, 0, NULL, 0},
@@ -211,13 +249,16 @@ static const char **flag_text(struct command_options *options, int flag)
         int flag;
         const char **to;
     } texts[] = {
-        {FLAG_API, &options->api},     {FLAG_DATA_DIR, &options->data_dir},
-        {FLAG_PEER, &options->peer},   {FLAG_KEY, &options->key},
-        {FLAG_TO, &options->to},       {FLAG_AMOUNT, &options->amount},
-        {FLAG_FEE, &options->fee},     {FLAG_NONCE, &options->nonce},
-        {FLAG_HOUR, &options->hour},   {FLAG_ENERGY, &options->energy},
-        {FLAG_PRICE, &options->price}, {FLAG_EXPIRES, &options->expires},
-        {FLAG_ORDER, &options->order},
+        {FLAG_API, &options->api},       {FLAG_DATA_DIR, &options->data_dir},
+        {FLAG_PEER, &options->peer},     {FLAG_KEY, &options->key},
+        {FLAG_TO, &options->to},         {FLAG_AMOUNT, &options->amount},
+        {FLAG_FEE, &options->fee},       {FLAG_NONCE, &options->nonce},
+        {FLAG_HOUR, &options->hour},     {FLAG_ENERGY, &options->energy},
+        {FLAG_PRICE, &options->price},   {FLAG_EXPIRES, &options->expires},
+        {FLAG_ORDER, &options->order},   {FLAG_TRANSPORT, &options->transport},
+        {FLAG_SECURE, &options->secure}, {FLAG_MUXER, &options->muxer},
+        {FLAG_UPLOAD, &options->upload}, {FLAG_DOWNLOAD, &options->download},
+        {FLAG_SERVE, &options->serve},
     };
     for (size_t i = 0; i < TERN_COUNT_OF(texts); i++)
         if (texts[i].flag == flag)
@@ -225,28 +266,54 @@ static const char **flag_text(struct command_options *options, int flag)
     return NULL;
 }
 
+/* Where a flag without a value is noted; NULL: it is none. */
+static bool *flag_switch(struct command_options *options, int flag)
+{
+    switch (flag) {
+    case FLAG_JSON:
+        return &options->json;
+    case FLAG_DRY_RUN:
+        return &options->dry_run;
+    case FLAG_EXPLAIN:
+        return &options->explain;
+    case FLAG_HEADER16:
+        return &options->header16;
+    }
+    return NULL;
+}
+
 /* CODE_OK: go on; -1: all is done (help, version). */
 static int flag_take(struct command_options *options, int flag)
 {
     const char **text = flag_text(options, flag);
-    if (text != NULL) {
+    bool *on = flag_switch(options, flag);
+    if (text != NULL)
         *text = optarg;
+    if (on != NULL)
+        *on = true;
+    if (text != NULL || on != NULL)
         return CODE_OK;
-    }
     switch (flag) {
-    case FLAG_JSON:
-        options->json = true;
-        return CODE_OK;
-    case FLAG_DRY_RUN:
-        options->dry_run = true;
-        return CODE_OK;
     case FLAG_TIMEOUT:
+        options->timeout_given = true;
         if (!app_number(optarg, 3600, &options->timeout_s) || options->timeout_s == 0)
             return command_fail(CODE_USAGE, "--timeout: 1 to 3600 seconds");
         return CODE_OK;
     case FLAG_COUNT:
         if (!app_number(optarg, 10000, &options->count) || options->count == 0)
             return command_fail(CODE_USAGE, "--count: 1 to 10000");
+        return CODE_OK;
+    case FLAG_ITERATIONS:
+        if (!app_number(optarg, 10000, &options->iterations) || options->iterations == 0)
+            return command_fail(CODE_USAGE, "--iterations: 1 to 10000");
+        return CODE_OK;
+    case FLAG_INTERVAL:
+        if (!app_seconds(optarg, 3600000, &options->interval_ms))
+            return command_fail(CODE_USAGE, "--interval: 0 to 3600 seconds, such as 0.5");
+        return CODE_OK;
+    case FLAG_DURATION:
+        if (!app_seconds(optarg, 86400000, &options->duration_ms) || options->duration_ms == 0)
+            return command_fail(CODE_USAGE, "--duration: 0.001 to 86400 seconds");
         return CODE_OK;
     case FLAG_VERSION:
         printf("tern %s\n", TERN_VERSION);
@@ -256,6 +323,20 @@ static int flag_take(struct command_options *options, int flag)
         return -1;
     }
     return command_fail(CODE_USAGE, "unknown option, or its value is missing; see tern --help");
+}
+
+/* Sizes, and what does not go together. */
+static int check_line(struct command_options *options)
+{
+    const char *bad =
+        options->upload != NULL && !app_size(options->upload, &options->upload_bytes)
+            ? options->upload
+        : options->download != NULL && !app_size(options->download, &options->download_bytes)
+            ? options->download
+            : NULL;
+    if (bad != NULL)
+        return command_fail(CODE_USAGE, "%s is no size such as 1000, 64MiB or 1GB", bad);
+    return CODE_OK;
 }
 
 static int read_line(struct command_options *options, int argc, char **argv)
@@ -274,7 +355,7 @@ static int read_line(struct command_options *options, int argc, char **argv)
             return command_fail(CODE_USAGE, "too many arguments; see tern --help");
         options->arguments[options->arguments_count++] = argv[i];
     }
-    return CODE_OK;
+    return check_line(options);
 }
 
 static const struct command_row *find_command(const struct command_options *options)
@@ -317,7 +398,7 @@ static int run_command(struct command_options *options)
 
 int main(int argc, char **argv)
 {
-    struct command_options options = {.timeout_s = 10, .count = 3};
+    struct command_options options = {.timeout_s = 10, .count = 3, .interval_ms = 200};
     int code = read_line(&options, argc, argv);
     if (code != CODE_OK)
         return code == -1 ? CODE_OK : code;
