@@ -95,29 +95,32 @@ const char *text_duration(uint64_t ms, char out[24])
     return out;
 }
 
-const char *text_bytes(uint64_t bytes, char out[24])
+enum { TEXT_UNITS = 5 };
+
+/* The value in the largest of the units, each a thousand of the one before, that leaves it above 1.
+ */
+static const char *text_scaled(double value, const char *const units[TEXT_UNITS], int decimals,
+                               char out[24])
 {
-    static const char *const units[] = {"B", "KB", "MB", "GB", "TB"};
-    double value = (double)bytes;
     size_t unit = 0;
-    while (value >= 1000 && unit + 1 < TERN_COUNT_OF(units)) {
+    while (value >= 1000 && unit + 1 < TEXT_UNITS) {
         value /= 1000;
         unit++;
     }
-    snprintf(out, 24, unit == 0 ? "%.0f %s" : "%.1f %s", value, units[unit]);
+    snprintf(out, 24, "%.*f %s", unit == 0 ? 0 : decimals, value, units[unit]);
     return out;
+}
+
+const char *text_bytes(uint64_t bytes, char out[24])
+{
+    static const char *const units[TEXT_UNITS] = {"B", "KB", "MB", "GB", "TB"};
+    return text_scaled((double)bytes, units, 1, out);
 }
 
 const char *text_rate(double bits_per_second, char out[24])
 {
-    static const char *const units[] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
-    size_t unit = 0;
-    while (bits_per_second >= 1000 && unit + 1 < TERN_COUNT_OF(units)) {
-        bits_per_second /= 1000;
-        unit++;
-    }
-    snprintf(out, 24, unit == 0 ? "%.0f %s" : "%.2f %s", bits_per_second, units[unit]);
-    return out;
+    static const char *const units[TEXT_UNITS] = {"bit/s", "kbit/s", "Mbit/s", "Gbit/s", "Tbit/s"};
+    return text_scaled(bits_per_second, units, 2, out);
 }
 
 const char *text_ms(double ns, char out[24])

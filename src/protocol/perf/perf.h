@@ -25,7 +25,8 @@
  * A server hands out bytes to whoever asks, so it serves only when told to. Limits: two requests a
  * peer, streams_max in all, bytes_max of each either way, quiet_ns in which no byte moves. The
  * largest number, 2^64 - 1, is what clients ask for that measure by time; a request for more than
- * bytes_max is therefore answered up to there, and then reset.
+ * bytes_max is therefore answered up to there, and then reset. What the muxer has taken moves
+ * unseen from here: quiet_ns must let a send buffer (1 MiB) go out over the slowest link.
  *
  * Specification: libp2p/specs perf/perf.md.
  */
