@@ -31,11 +31,8 @@ static void link_close(struct loop_link *link, tern_err err)
     tern_list_remove(&link->ready);
     tern_chunk_unref(link->rest_chunk);
     link->rest_chunk = NULL;
-    if (was_open) {
-        uint32_t slot = tern_link_slot(link->id);
-        loop->slots[slot] = NULL;
-        loop->free_slots[loop->free_slots_count++] = slot;
-    }
+    if (was_open)
+        loop_slot_give(loop, link->id);
     uv_close((uv_handle_t *)&link->tcp, link_freed);
     if (was_open && !loop->freeing)
         loop_input(loop, &(struct tern_input){
@@ -66,51 +63,6 @@ static struct loop_link *link_new(struct tern_loop *loop)
     tern_list_init(&link->ready);
     tern_list_push_back(&loop->links, &link->all);
     return link;
-}
-
-static bool slots_grow(struct tern_loop *loop)
-{
-    size_t capacity = loop->slots_capacity == 0 ? 64 : loop->slots_capacity * 2;
-    struct loop_link **slots = realloc(loop->slots, capacity * sizeof *slots);
-    if (slots == NULL)
-        return false;
-    loop->slots = slots;
-    uint32_t *generations = realloc(loop->generations, capacity * sizeof *generations);
-    if (generations == NULL)
-        return false;
-    loop->generations = generations;
-    uint32_t *free_slots = realloc(loop->free_slots, capacity * sizeof *free_slots);
-    if (free_slots == NULL)
-        return false;
-    loop->free_slots = free_slots;
-    for (size_t i = capacity; i > loop->slots_capacity; i--) {
-        loop->slots[i - 1] = NULL;
-        loop->generations[i - 1] = 0;
-        loop->free_slots[loop->free_slots_count++] = (uint32_t)(i - 1);
-    }
-    loop->slots_capacity = capacity;
-    return true;
-}
-
-/* The lowest free slot is on top after growth; a slot's generation goes up with each use. */
-static bool link_take_slot(struct loop_link *link)
-{
-    struct tern_loop *loop = link->loop;
-    if (loop->free_slots_count == 0 && !slots_grow(loop))
-        return false;
-    uint32_t slot = loop->free_slots[--loop->free_slots_count];
-    uint32_t generation = ++loop->generations[slot];
-    link->id = (uint64_t)generation << 32 | slot;
-    loop->slots[slot] = link;
-    return true;
-}
-
-struct loop_link *loop_find_link(const struct tern_loop *loop, tern_link_id id)
-{
-    uint32_t slot = tern_link_slot(id);
-    if (slot >= loop->slots_capacity || loop->slots[slot] == NULL || loop->slots[slot]->id != id)
-        return NULL;
-    return loop->slots[slot];
 }
 
 /* --- reading --- */
@@ -334,7 +286,8 @@ static void link_open(struct loop_link *link, enum tern_input_kind kind, tern_to
     if (uv_tcp_getsockname(&link->tcp, (struct sockaddr *)&name, &size) != 0 ||
         tern_endpoint_from_sockaddr((struct sockaddr *)&name, &in.local) != TERN_OK)
         in.err = TERN_ERR_DISCONNECTED;
-    if (in.err == TERN_OK && !link_take_slot(link))
+    struct loop_slot slot = {.link = link};
+    if (in.err == TERN_OK && !loop_slot_take(link->loop, slot, &link->id))
         in.err = TERN_ERR_MEMORY;
     if (in.err != TERN_OK) {
         link_close(link, in.err);

@@ -59,9 +59,20 @@ static void loop_tell_wall(struct tern_loop *loop)
     loop_input(loop, &in);
 }
 
+static void loop_link_command(struct loop_link *link, enum tern_command_kind kind)
+{
+    if (kind == TERN_COMMAND_TRANSMIT)
+        loop_link_ready(link);
+    else if (kind == TERN_COMMAND_READ)
+        loop_link_read(link);
+    else if (kind == TERN_COMMAND_ABORT)
+        loop_link_abort(link, TERN_OK);
+    else
+        loop_link_end(link, kind == TERN_COMMAND_CLOSE);
+}
+
 static void loop_command(struct tern_loop *loop, const struct tern_command *command)
 {
-    struct loop_link *link = NULL;
     switch (command->kind) {
     case TERN_COMMAND_LISTEN:
         loop_listen(loop, command);
@@ -96,17 +107,9 @@ static void loop_command(struct tern_loop *loop, const struct tern_command *comm
     case TERN_COMMAND_ABORT:
         break;
     }
-    link = loop_find_link(loop, command->link);
-    if (link == NULL)
-        return; /* it closed while the command was under way */
-    if (command->kind == TERN_COMMAND_TRANSMIT)
-        loop_link_ready(link);
-    else if (command->kind == TERN_COMMAND_READ)
-        loop_link_read(link);
-    else if (command->kind == TERN_COMMAND_ABORT)
-        loop_link_abort(link, TERN_OK);
-    else
-        loop_link_end(link, command->kind == TERN_COMMAND_CLOSE);
+    const struct loop_slot *slot = loop_slot_find(loop, command->link);
+    if (slot != NULL) /* else it closed while the command was under way */
+        loop_link_command(slot->link, command->kind);
 }
 
 static void loop_commands(struct tern_loop *loop)
@@ -394,7 +397,6 @@ void tern_loop_free(struct tern_loop *loop)
     uv_mutex_destroy(&loop->calls_mutex);
     tern_chunk_unref(loop->read_chunk);
     free(loop->slots);
-    free(loop->generations);
     free(loop->free_slots);
     free(loop->transmit_buffer);
     free(loop);

@@ -53,6 +53,13 @@ struct loop_listener {
     tern_token token;
 };
 
+/* What an id names: an open link or a socket; neither while the slot is free. */
+struct loop_slot {
+    struct loop_link *link;
+    struct loop_socket *socket;
+    uint32_t generation;
+};
+
 struct loop_call {
     struct tern_list link;
     void (*fn)(void *context);
@@ -86,8 +93,7 @@ struct tern_loop {
     struct tern_list links;
     struct tern_list listeners;
     struct tern_list ready;
-    struct loop_link **slots; /* open links by slot */
-    uint32_t *generations;
+    struct loop_slot *slots;
     size_t slots_capacity;
     uint32_t *free_slots;
     size_t free_slots_count;
@@ -108,12 +114,16 @@ struct tern_loop {
 /* loop_input hands an input to the machine and marks the loop dirty. */
 void loop_input(struct tern_loop *loop, const struct tern_input *in);
 
+/* slots.c */
+bool loop_slot_take(struct tern_loop *loop, struct loop_slot what, tern_link_id *id);
+void loop_slot_give(struct tern_loop *loop, tern_link_id id);
+const struct loop_slot *loop_slot_find(const struct tern_loop *loop, tern_link_id id);
+
 /* links.c */
 void loop_listen(struct tern_loop *loop, const struct tern_command *command);
 void loop_unlisten(struct tern_loop *loop, tern_token token);
 void loop_dial(struct tern_loop *loop, const struct tern_command *command);
 void loop_dial_cancel(struct tern_loop *loop, tern_token token);
-struct loop_link *loop_find_link(const struct tern_loop *loop, tern_link_id id);
 void loop_link_ready(struct loop_link *link);
 void loop_link_read(struct loop_link *link);
 void loop_link_end(struct loop_link *link, bool close);
