@@ -73,7 +73,10 @@ struct tern_datagrams {
     struct tern_view data;
 };
 
-/* Datagrams that are to go on one path together: those that writer holds, cut in the same way. */
+/* Datagrams that are to go on one path together: those that writer holds, cut in the same way. They
+ * are never fragmented, and they may get lost, for any reason: one that is larger than its path
+ * vanishes. The path's local port does not count; its address does if the socket was bound to none,
+ * and if it is not ours any more, the system chooses. */
 struct tern_datagrams_out {
     struct tern_path path;
     uint8_t ecn;
@@ -142,7 +145,8 @@ enum tern_input_kind {
     TERN_INPUT_BIND_FAIL,   /* token; err */
     TERN_INPUT_DATAGRAMS,   /* link: the socket; datagrams. There is no back-pressure: what is not
                                wanted is dropped */
-    TERN_INPUT_NETWORK,     /* this machine's addresses or routes have changed */
+    TERN_INPUT_NETWORK,     /* this machine's addresses or routes have changed, or may have; said
+                               while there are sockets */
 };
 
 struct tern_input {
@@ -172,7 +176,7 @@ struct tern_input {
 enum tern_resolve_kind { TERN_RESOLVE_IP4, TERN_RESOLVE_IP6, TERN_RESOLVE_IP, TERN_RESOLVE_TXT };
 
 enum tern_command_kind {
-    TERN_COMMAND_LISTEN,      /* token; endpoint (port 0: any); reuse_port */
+    TERN_COMMAND_LISTEN,      /* token; endpoint (port 0: any) */
     TERN_COMMAND_UNLISTEN,    /* token */
     TERN_COMMAND_DIAL,        /* token; endpoint; answered by DIALED or DIAL_FAIL, exactly once */
     TERN_COMMAND_DIAL_CANCEL, /* token; answered by DIAL_FAIL, or DIALED when it came too late */
@@ -185,7 +189,8 @@ enum tern_command_kind {
     TERN_COMMAND_STORE,       /* request; STORED follows */
     TERN_COMMAND_RESOLVE,     /* token; resolve, name; RESOLVED follows */
     TERN_COMMAND_BIND,        /* token; endpoint (port 0: any); answered by BOUND or BIND_FAIL. The
-                                 socket takes TRANSMIT and CLOSE */
+                                 socket takes TRANSMIT, CLOSE (when datagrams gives no more) and
+                                 ABORT (at once) */
 };
 
 struct tern_command {

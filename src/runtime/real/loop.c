@@ -96,9 +96,7 @@ static void loop_command(struct tern_loop *loop, const struct tern_command *comm
         loop_resolve(loop, command);
         return;
     case TERN_COMMAND_BIND:
-        loop_input(loop, &(struct tern_input){.kind = TERN_INPUT_BIND_FAIL,
-                                              .token = command->token,
-                                              .err = TERN_ERR_UNSUPPORTED});
+        loop_bind(loop, command);
         return;
     case TERN_COMMAND_TRANSMIT:
     case TERN_COMMAND_READ:
@@ -108,8 +106,12 @@ static void loop_command(struct tern_loop *loop, const struct tern_command *comm
         break;
     }
     const struct loop_slot *slot = loop_slot_find(loop, command->link);
-    if (slot != NULL) /* else it closed while the command was under way */
+    if (slot == NULL)
+        return; /* it closed while the command was under way */
+    if (slot->link != NULL)
         loop_link_command(slot->link, command->kind);
+    else
+        loop_socket_command(slot->socket, command->kind);
 }
 
 static void loop_commands(struct tern_loop *loop)
@@ -159,7 +161,8 @@ static void loop_pump(struct tern_loop *loop)
     for (int pass = 0; pass < LOOP_PASSES_MAX && more; pass++) {
         loop->dirty = false;
         loop_commands(loop);
-        more = loop_transmit_ready(loop) || loop->dirty;
+        bool links_more = loop_transmit_ready(loop);
+        more = loop_sockets_transmit(loop) || links_more || loop->dirty;
     }
     if (more) {
         loop->dirty = true;
@@ -256,11 +259,13 @@ static void loop_init_handles(struct tern_loop *loop)
     uv_idle_init(&loop->uv, &loop->idle);
     uv_timer_init(&loop->uv, &loop->timer);
     uv_timer_init(&loop->uv, &loop->wall_timer);
+    uv_timer_init(&loop->uv, &loop->network_timer);
     loop->prepare.data = loop;
     loop->check.data = loop;
     loop->idle.data = loop;
     loop->timer.data = loop;
     loop->wall_timer.data = loop;
+    loop->network_timer.data = loop;
     loop->async.data = loop;
     uv_prepare_start(&loop->prepare, loop_on_prepare);
     uv_check_start(&loop->check, loop_on_check);
@@ -274,9 +279,12 @@ static tern_err loop_open(struct tern_loop *loop, const struct tern_loop_options
     loop->armed_deadline = TERN_TIME_NEVER;
     loop->wall_offset_ns = INT64_MIN / 2;
     loop->dirty = true;
+    loop->offload = !options->datagrams_alone;
     tern_list_init(&loop->links);
     tern_list_init(&loop->listeners);
     tern_list_init(&loop->ready);
+    tern_list_init(&loop->sockets);
+    tern_list_init(&loop->sockets_ready);
     tern_list_init(&loop->calls);
     loop->transmit_buffer = malloc(LOOP_TRANSMIT_SIZE);
     if (loop->transmit_buffer == NULL)
@@ -356,6 +364,7 @@ static void loop_close_handles(struct tern_loop *loop)
     uv_close((uv_handle_t *)&loop->idle, NULL);
     uv_close((uv_handle_t *)&loop->timer, NULL);
     uv_close((uv_handle_t *)&loop->wall_timer, NULL);
+    uv_close((uv_handle_t *)&loop->network_timer, NULL);
     uv_close((uv_handle_t *)&loop->async, NULL);
 }
 
@@ -386,6 +395,7 @@ void tern_loop_free(struct tern_loop *loop)
     loop_run_calls(loop); /* those who wait are let go */
     loop->freeing = true;
     loop_close_all(loop);
+    loop_sockets_close_all(loop);
     loop_storage_close(loop);
     while (loop->work_count > 0)
         uv_run(&loop->uv, UV_RUN_ONCE);
@@ -393,9 +403,10 @@ void tern_loop_free(struct tern_loop *loop)
     loop_close_handles(loop);
     uv_run(&loop->uv, UV_RUN_DEFAULT);
     TERN_CHECK(uv_loop_close(&loop->uv) == 0);
-    TERN_CHECK(tern_list_empty(&loop->links));
+    TERN_CHECK(tern_list_empty(&loop->links) && tern_list_empty(&loop->sockets));
     uv_mutex_destroy(&loop->calls_mutex);
     tern_chunk_unref(loop->read_chunk);
+    tern_chunk_unref(loop->datagrams_chunk);
     free(loop->slots);
     free(loop->free_slots);
     free(loop->transmit_buffer);

@@ -35,6 +35,9 @@ struct tern_loop_options {
     const struct tern_store_ops
         *store;       /* NULL: STORE requests come back with TERN_ERR_UNSUPPORTED */
     void *store_self; /* closed by the loop on its storage thread */
+    /* Each datagram is sent and received by itself, for a device whose offload is broken. A kernel
+     * or device that refuses it is noticed without this. */
+    bool datagrams_alone;
 };
 
 /* tern_loop_new opens the loop; gives the machine its WALL input. TERN_ERR_MEMORY, TERN_ERR_IO. */

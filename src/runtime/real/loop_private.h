@@ -1,6 +1,7 @@
 /*
- * The loop's insides, shared by its files. loop.c owns the iteration; links.c sockets; work.c jobs
- * and name look-ups; storage.c the storage thread.
+ * The loop's insides, shared by its files. loop.c owns the iteration; links.c streams; sockets.c
+ * datagrams; slots.c the ids of both; network.c changes of addresses; work.c jobs and name
+ * look-ups; storage.c the storage thread.
  */
 #ifndef TERN_RUNTIME_REAL_LOOP_PRIVATE_H
 #define TERN_RUNTIME_REAL_LOOP_PRIVATE_H
@@ -10,6 +11,7 @@
 
 #include "base/list.h"
 #include "runtime/real/loop.h"
+#include "runtime/real/udp.h"
 
 enum {
     LOOP_READ_CHUNK_SIZE = 240 * 1024, /* a full Noise frame is a quarter of it: kept, not copied */
@@ -17,6 +19,9 @@ enum {
     LOOP_TRANSMIT_MIN = 64 * 1024 + 64, /* less room than this is not worth asking for */
     LOOP_PASSES_MAX = 8,                /* transmit rounds before sockets are read again */
     LOOP_LISTEN_BACKLOG = 1024,
+    LOOP_SOCKET_BATCHES_MAX = 4, /* a socket sends in one round: as much as a link */
+    LOOP_SOCKET_READS_MAX = 16,  /* batches a socket reads before others do */
+    LOOP_DATAGRAMS_ALIGN = 64,   /* where a batch begins in the chunk */
 };
 
 enum link_state { LINK_CONNECTING, LINK_OPEN, LINK_CLOSING };
@@ -44,6 +49,21 @@ struct loop_link {
     struct tern_chunk *rest_chunk; /* bytes the machine did not take yet */
     struct tern_span rest;
     tern_err close_err;
+};
+
+/* One socket of datagrams, from BOUND until its handle is closed. */
+struct loop_socket {
+    uv_poll_t poll;
+    struct tern_loop *loop;
+    struct tern_list all;   /* loop->sockets */
+    struct tern_list ready; /* loop->sockets_ready, while it may have datagrams to send */
+    tern_link_id id;
+    struct tern_udp udp;
+    bool blocked;                         /* the kernel had no room: wait until it has */
+    bool close_wanted;                    /* close when all is sent */
+    uint8_t *kept;                        /* room for a batch, once one had to wait */
+    struct tern_datagrams_out kept_batch; /* in kept, sent up to kept_done */
+    size_t kept_done;
 };
 
 struct loop_listener {
@@ -93,11 +113,19 @@ struct tern_loop {
     struct tern_list links;
     struct tern_list listeners;
     struct tern_list ready;
+    struct tern_list sockets;
+    struct tern_list sockets_ready;
+    size_t sockets_count; /* that are open */
+    bool offload;         /* batches of datagrams go to the kernel and come from it whole */
+    struct loop_network *network;
+    uv_timer_t network_timer; /* active: a change is to be told */
     struct loop_slot *slots;
     size_t slots_capacity;
     uint32_t *free_slots;
     size_t free_slots_count;
-    struct tern_chunk *read_chunk; /* the one chunk all sockets are read into */
+    struct tern_chunk *read_chunk;      /* the one chunk all links are read into */
+    struct tern_chunk *datagrams_chunk; /* the one chunk all sockets are read into; filled up to
+                                           its size while somebody keeps bytes of it */
     uint8_t *transmit_buffer;
     size_t work_count; /* jobs and look-ups that are out */
     tern_time armed_deadline;
@@ -130,6 +158,17 @@ void loop_link_end(struct loop_link *link, bool close);
 void loop_link_abort(struct loop_link *link, tern_err err);
 bool loop_transmit_ready(struct tern_loop *loop); /* true: some link may have more */
 void loop_close_all(struct tern_loop *loop);
+
+/* sockets.c */
+void loop_bind(struct tern_loop *loop, const struct tern_command *command);
+void loop_socket_command(struct loop_socket *socket, enum tern_command_kind kind);
+void loop_socket_ready(struct loop_socket *socket);
+bool loop_sockets_transmit(struct tern_loop *loop); /* true: some socket may have more */
+void loop_sockets_close_all(struct tern_loop *loop);
+
+/* network.c */
+void loop_network_watch(struct tern_loop *loop);
+void loop_network_unwatch(struct tern_loop *loop);
 
 /* work.c */
 void loop_run_job(struct tern_loop *loop, struct tern_job *job);
