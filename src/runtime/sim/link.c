@@ -89,49 +89,16 @@ void sim_link_event_done(struct sim_link *link)
     sim_link_reap(link);
 }
 
-struct sim_end *sim_end_find(const struct sim_node *node, tern_link_id id)
-{
-    uint32_t slot = tern_link_slot(id);
-    if (slot >= node->slots_capacity || node->slots[slot] == NULL || node->slots[slot]->id != id)
-        return NULL;
-    return node->slots[slot];
-}
-
-static void *slots_resize(struct sim_node *node, void *block, size_t item, size_t capacity)
-{
-    void *moved =
-        tern_mem_realloc(&node->world->mem, block, node->slots_capacity * item, capacity * item);
-    TERN_CHECK(moved != NULL);
-    return moved;
-}
-
-static void slots_grow(struct sim_node *node)
-{
-    size_t capacity = node->slots_capacity == 0 ? 8 : node->slots_capacity * 2;
-    node->slots = slots_resize(node, node->slots, sizeof(*node->slots), capacity);
-    node->generations = slots_resize(node, node->generations, sizeof(uint32_t), capacity);
-    node->free_slots = slots_resize(node, node->free_slots, sizeof(uint32_t), capacity);
-    for (size_t i = capacity; i > node->slots_capacity; i--) {
-        node->slots[i - 1] = NULL;
-        node->generations[i - 1] = 0;
-        node->free_slots[node->free_slots_count++] = (uint32_t)(i - 1);
-    }
-    node->slots_capacity = capacity;
-}
-
 /* sim_end_open gives the end a slot; the caller tells the machine. */
 void sim_end_open(struct sim_end *end)
 {
     struct sim_node *node = end->node;
     TERN_CHECK(end->state == SIM_END_PENDING && node->up);
-    if (node->free_slots_count == 0)
-        slots_grow(node);
-    uint32_t slot = node->free_slots[--node->free_slots_count];
-    end->id = (uint64_t)++node->generations[slot] << 32 | slot;
+    end->id = sim_slot_take(node, (struct sim_slot){.end = end});
     end->state = SIM_END_OPEN;
     end->incarnation = node->incarnation;
     end->opened_at = node->world->now;
-    node->slots[slot] = end;
+    node->links_count++;
     node->world->counters.links_opened++;
 }
 
@@ -140,12 +107,10 @@ static void end_arm(struct sim_end *from);
 /* end_leave makes an open end closed, without telling its machine. */
 static void end_leave(struct sim_end *end)
 {
-    struct sim_node *node = end->node;
-    uint32_t slot = tern_link_slot(end->id);
-    TERN_CHECK(end->state == SIM_END_OPEN && node->slots[slot] == end);
+    TERN_CHECK(end->state == SIM_END_OPEN);
     end->state = SIM_END_CLOSED;
-    node->slots[slot] = NULL;
-    node->free_slots[node->free_slots_count++] = slot;
+    sim_slot_give(end->node, end->id);
+    end->node->links_count--;
     tern_list_remove(&end->ready);
     if (end->stalled) { /* what is unread now finds a closed door */
         end->stalled = false;

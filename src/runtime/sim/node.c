@@ -23,19 +23,23 @@ void sim_node_input(struct sim_node *node, const struct tern_input *in)
 
 /* --- commands --- */
 
-static void node_link_command(struct sim_node *node, const struct tern_command *command)
+static void node_end_command(struct sim_end *end, enum tern_command_kind kind)
 {
-    struct sim_end *end = sim_end_find(node, command->link);
-    if (end == NULL)
-        return; /* it closed while the command was under way */
-    if (command->kind == TERN_COMMAND_TRANSMIT)
+    if (kind == TERN_COMMAND_TRANSMIT)
         sim_end_ready(end);
-    else if (command->kind == TERN_COMMAND_READ)
+    else if (kind == TERN_COMMAND_READ)
         sim_end_read(end);
-    else if (command->kind == TERN_COMMAND_ABORT)
+    else if (kind == TERN_COMMAND_ABORT)
         sim_end_abort(end);
     else
-        sim_end_shut(end, command->kind == TERN_COMMAND_CLOSE);
+        sim_end_shut(end, kind == TERN_COMMAND_CLOSE);
+}
+
+static void node_link_command(struct sim_node *node, const struct tern_command *command)
+{
+    const struct sim_slot *slot = sim_slot_find(node, command->link);
+    if (slot != NULL) /* else it closed while the command was under way */
+        node_end_command(slot->end, command->kind);
 }
 
 static void node_command(struct sim_node *node, const struct tern_command *command)
@@ -236,8 +240,8 @@ void sim_node_stop(struct sim_node *node, enum sim_crash how)
     TERN_CHECK(node->up && !node->stopping);
     node->stopping = true;
     for (size_t i = 0; i < node->slots_capacity; i++) {
-        if (node->slots[i] != NULL)
-            sim_end_vanish(node->slots[i], how);
+        if (node->slots[i].end != NULL)
+            sim_end_vanish(node->slots[i].end, how);
     }
     sim_dial_drop_all(node);
     node_return_all(node);
@@ -265,9 +269,7 @@ void sim_node_free(struct sim_node *node)
 {
     struct tern_mem *mem = &node->world->mem;
     sim_store_fini(&node->store);
-    tern_mem_free(mem, node->slots, node->slots_capacity * sizeof(*node->slots));
-    tern_mem_free(mem, node->generations, node->slots_capacity * sizeof(uint32_t));
-    tern_mem_free(mem, node->free_slots, node->slots_capacity * sizeof(uint32_t));
+    sim_slots_free(node);
     tern_map_remove(&node->world->nodes_by_ip, &node->by_ip);
     tern_mem_free(mem, node, sizeof(*node));
 }
@@ -313,17 +315,17 @@ struct sim_store *sim_world_store(struct sim_world *world, uint32_t node)
 
 size_t sim_world_links_count(const struct sim_world *world, uint32_t index)
 {
-    const struct sim_node *node = sim_node_at(world, index);
-    return node->slots_capacity - node->free_slots_count;
+    return sim_node_at(world, index)->links_count;
 }
 
 bool sim_world_link_stats(const struct sim_world *world, uint32_t node, tern_link_id id,
                           struct sim_link_stats *stats)
 {
-    const struct sim_end *end = sim_end_find(sim_node_at(world, node), id);
+    const struct sim_slot *slot = sim_slot_find(sim_node_at(world, node), id);
     *stats = (struct sim_link_stats){0};
-    if (end == NULL)
+    if (slot == NULL || slot->end == NULL)
         return false;
+    const struct sim_end *end = slot->end;
     *stats = (struct sim_link_stats){.bytes_out = end->bytes_out,
                                      .bytes_in = end->bytes_in,
                                      .segments_out = end->segments_out,

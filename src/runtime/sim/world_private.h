@@ -147,6 +147,13 @@ struct sim_link {
 
 /* --- nodes --- */
 
+/* What an id names: an open link's end or a socket; neither while the slot is free. */
+struct sim_slot {
+    struct sim_end *end;
+    struct sim_socket *socket;
+    uint32_t generation;
+};
+
 struct sim_listener {
     tern_token token;
     uint8_t family;
@@ -173,11 +180,11 @@ struct sim_node {
     struct tern_machine machine;
     uint8_t seed[TERN_RANDOM_SEED_SIZE];
 
-    struct sim_end **slots;
-    uint32_t *generations;
+    struct sim_slot *slots;
     uint32_t *free_slots;
     size_t slots_capacity;
     size_t free_slots_count;
+    size_t links_count;     /* open ones */
     struct tern_list ready; /* struct sim_end.ready */
     struct tern_list dials; /* struct sim_link.dial */
     struct sim_listener listeners[SIM_LISTENERS_MAX];
@@ -257,6 +264,12 @@ void sim_node_wake(struct sim_node *node, uint64_t number);
 void sim_node_stop(struct sim_node *node, enum sim_crash how);
 void sim_node_free(struct sim_node *node);
 
+/* slots.c */
+tern_link_id sim_slot_take(struct sim_node *node, struct sim_slot what);
+void sim_slot_give(struct sim_node *node, tern_link_id id);
+const struct sim_slot *sim_slot_find(const struct sim_node *node, tern_link_id id);
+void sim_slots_free(struct sim_node *node);
+
 /* dial.c */
 void sim_dial(struct sim_node *node, const struct tern_command *command);
 void sim_dial_cancel(struct sim_node *node, tern_token token);
@@ -270,7 +283,6 @@ void sim_unlisten(struct sim_node *node, tern_token token);
 
 /* link.c */
 struct sim_link *sim_link_new(struct sim_node *dialer, struct sim_node *target);
-struct sim_end *sim_end_find(const struct sim_node *node, tern_link_id id);
 static inline struct sim_end *sim_end_other(struct sim_end *end)
 {
     return &end->link->ends[1 - end->side];
