@@ -33,6 +33,11 @@ static void print_result(const char *name, uint64_t seed, const struct sim_scena
            " trace events, %" PRIu64 " bytes taken, %" PRIu64 " links, %" PRIu64 " crashes\n",
            c->events, c->inputs, c->commands, c->traces, c->bytes_taken, c->links_opened / 2,
            c->crashes);
+    if (c->datagrams_sent > 0)
+        printf("  %" PRIu64 " datagrams sent, %" PRIu64 " taken, %" PRIu64 " lost, %" PRIu64
+               " dropped, %" PRIu64 " late, %" PRIu64 " twice, %" PRIu64 " marked\n",
+               c->datagrams_sent, c->datagrams_taken, c->datagrams_lost, c->datagrams_dropped,
+               c->datagrams_late, c->datagrams_twice, c->datagrams_marked);
     if (result->verdict == SIM_VERDICT_GOOD)
         printf("  converged %" PRIu64 " ms after the heal\n",
                result->converged_ns / TERN_MILLISECOND);

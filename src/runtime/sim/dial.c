@@ -14,12 +14,6 @@ enum { DIAL_SYN_TRIES_MAX = 6, PORT_EPHEMERAL_FIRST = 32768, PORT_EPHEMERAL_LAST
 
 /* --- listeners --- */
 
-static bool any_address(const struct tern_endpoint *endpoint)
-{
-    static const uint8_t zeros[16];
-    return memcmp(endpoint->ip, zeros, endpoint->family == 4 ? 4 : 16) == 0;
-}
-
 static const struct sim_listener *listener_find(const struct sim_node *node, uint8_t family,
                                                 uint16_t port)
 {
@@ -30,7 +24,7 @@ static const struct sim_listener *listener_find(const struct sim_node *node, uin
     return NULL;
 }
 
-static uint16_t port_take(struct sim_node *node)
+uint16_t sim_port_take(struct sim_node *node)
 {
     if (node->port_next < PORT_EPHEMERAL_FIRST || node->port_next > PORT_EPHEMERAL_LAST)
         node->port_next = PORT_EPHEMERAL_FIRST;
@@ -41,7 +35,7 @@ static tern_err listen_check(const struct sim_node *node, const struct tern_endp
 {
     if (endpoint->family != 4 && endpoint->family != 6)
         return TERN_ERR_UNREACHABLE;
-    if (!any_address(endpoint) && sim_net_find(node->world, endpoint) != node)
+    if (!sim_net_any(endpoint) && sim_net_find(node->world, endpoint) != node)
         return TERN_ERR_UNREACHABLE;
     if (endpoint->port != 0 && listener_find(node, endpoint->family, endpoint->port) != NULL)
         return TERN_ERR_EXISTS;
@@ -60,7 +54,7 @@ void sim_listen(struct sim_node *node, const struct tern_command *command)
         return;
     }
     if (in.local.port == 0)
-        in.local.port = port_take(node);
+        in.local.port = sim_port_take(node);
     node->listeners[node->listeners_count++] = (struct sim_listener){
         .token = command->token, .family = in.local.family, .port = in.local.port};
     sim_node_input(node, &in);
@@ -79,16 +73,6 @@ void sim_unlisten(struct sim_node *node, tern_token token)
 }
 
 /* --- dials --- */
-
-/* What the listener sees as the dialer's address. */
-static struct tern_endpoint dial_seen_as(const struct sim_node *node, uint8_t family, uint16_t port)
-{
-    static const uint8_t none[4];
-    struct tern_endpoint endpoint = sim_net_endpoint(node, family, port);
-    if (family == 4 && memcmp(node->options.nat4, none, sizeof(none)) != 0)
-        memcpy(endpoint.ip, node->options.nat4, 4);
-    return endpoint;
-}
 
 static tern_time dial_repeat(const struct sim_link *link)
 {
@@ -112,13 +96,13 @@ void sim_dial(struct sim_node *node, const struct tern_command *command)
     struct sim_world *world = node->world;
     const struct tern_endpoint *endpoint = &command->endpoint;
     bool valid = (endpoint->family == 4 || endpoint->family == 6) && endpoint->port != 0 &&
-                 !any_address(endpoint);
+                 !sim_net_any(endpoint);
     struct sim_node *target = valid ? sim_net_find(world, endpoint) : NULL;
     struct sim_link *link = sim_link_new(node, target);
-    uint16_t port = port_take(node);
+    uint16_t port = sim_port_take(node);
     link->dial_token = command->token;
     link->dialer_local = sim_net_endpoint(node, endpoint->family, port);
-    link->endpoints[0] = dial_seen_as(node, endpoint->family, port);
+    link->endpoints[0] = sim_nat_seen_as(node, endpoint->family, port);
     link->endpoints[1] = *endpoint;
     tern_list_push_back(&node->dials, &link->dial);
     if (!valid) {

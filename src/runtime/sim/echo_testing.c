@@ -5,7 +5,12 @@
 #include "base/timer.h"
 #include "base/writer.h"
 
-enum { ECHO_COMMANDS_MAX = 4096, ECHO_LINKS_MAX = 4096 };
+enum {
+    ECHO_COMMANDS_MAX = 4096,
+    ECHO_LINKS_MAX = 4096,
+    ECHO_BATCHES_MAX = 4096,
+    ECHO_DATAGRAM_SIZE = 1000,
+};
 
 static const tern_time echo_patience_ns = 10 * TERN_SECOND;
 
@@ -18,6 +23,16 @@ struct echo_peer {
     enum echo_peer_state state;
     tern_link_id link;
     tern_time began;
+};
+
+/* Datagrams to be sent: asked of a peer, or given back to whoever asked. Each begins with which of
+ * the two it is, the number of the peer, and its own number. */
+struct echo_batch {
+    struct tern_endpoint to;
+    bool back;
+    uint8_t peer;
+    uint8_t first;
+    uint8_t count;
 };
 
 struct echo_link {
@@ -37,6 +52,8 @@ struct echo {
     uint32_t index;
     struct tern_random random;
     struct tern_ring commands; /* struct tern_command */
+    struct tern_ring batches;  /* struct echo_batch */
+    tern_link_id socket;
     struct tern_timer_queue timers;
     struct echo_peer peers[ECHO_PEERS_MAX];
     struct echo_link *links;
@@ -163,6 +180,78 @@ static void echo_store(struct echo *e)
     echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_STORE, .request = &e->request});
 }
 
+/* --- datagrams --- */
+
+static void echo_push_batch(struct echo *e, const struct echo_batch *batch)
+{
+    if (tern_ring_push(&e->batches, batch) == TERN_OK) /* else they are lost, as datagrams are */
+        echo_link_command(e, TERN_COMMAND_TRANSMIT, e->socket);
+}
+
+static void echo_ask_datagrams(struct echo *e, const struct echo_peer *peer)
+{
+    uint32_t most = e->net->options.datagrams;
+    if (most == 0 || e->socket == TERN_LINK_NONE)
+        return;
+    /* Not drawn, so that all else is the same with and without datagrams. */
+    struct echo_batch batch = {
+        .to = sim_world_endpoint(e->world, peer->node, ECHO_PORT),
+        .peer = (uint8_t)peer->index,
+        .count = (uint8_t)(1 + (e->rounds * 7 + peer->index) % most),
+    };
+    echo_push_batch(e, &batch);
+}
+
+static void echo_datagram(struct echo *e, const struct tern_path *path, struct tern_view datagram)
+{
+    TERN_CHECK(datagram.size == ECHO_DATAGRAM_SIZE && datagram.data[0] <= 1);
+    for (size_t i = 3; i < datagram.size; i++)
+        TERN_CHECK(datagram.data[i] == echo_byte(i + datagram.data[2]));
+    if (datagram.data[0] == 1) {
+        TERN_CHECK(datagram.data[1] < e->node->peers_count);
+        e->node->peer_datagrams[datagram.data[1]]++;
+        return;
+    }
+    struct echo_batch batch = {.to = path->remote,
+                               .back = true,
+                               .peer = datagram.data[1],
+                               .first = datagram.data[2],
+                               .count = 1};
+    echo_push_batch(e, &batch);
+}
+
+static void echo_datagrams(struct echo *e, const struct tern_datagrams *got)
+{
+    for (size_t at = 0; at < got->data.size; at += got->segment_size)
+        echo_datagram(
+            e, &got->path,
+            tern_view_part(got->data, at, tern_min_size(got->data.size - at, got->segment_size)));
+}
+
+static bool echo_out(void *self, tern_time now, tern_link_id socket, struct tern_datagrams_out *out)
+{
+    struct echo *e = self;
+    struct echo_batch batch;
+    (void)now;
+    TERN_CHECK(socket == e->socket);
+    if (!tern_ring_pop(&e->batches, &batch))
+        return false;
+    for (uint8_t i = 0; i < batch.count; i++) {
+        uint8_t number = (uint8_t)(batch.first + i);
+        uint8_t *to = tern_writer_reserve(&out->writer, ECHO_DATAGRAM_SIZE);
+        to[0] = batch.back;
+        to[1] = batch.peer;
+        to[2] = number;
+        for (size_t j = 3; j < ECHO_DATAGRAM_SIZE; j++)
+            to[j] = echo_byte(j + number);
+    }
+    out->path.remote = batch.to;
+    out->segment_size = ECHO_DATAGRAM_SIZE;
+    return true;
+}
+
+/* --- rounds with one peer --- */
+
 static void echo_round_begin(struct echo *e, struct echo_peer *peer, tern_time now)
 {
     struct echo_link *link = echo_find(e, peer->link);
@@ -171,6 +260,7 @@ static void echo_round_begin(struct echo *e, struct echo_peer *peer, tern_time n
     peer->began = now;
     echo_set(e, peer, now + echo_patience_ns);
     echo_link_command(e, TERN_COMMAND_TRANSMIT, link->id);
+    echo_ask_datagrams(e, peer);
 }
 
 static void echo_round_end(struct echo *e, struct echo_peer *peer, tern_time now)
@@ -306,6 +396,15 @@ static void echo_input(void *self, tern_time now, const struct tern_input *in)
     case TERN_INPUT_LINK_CLOSED:
         echo_closed(e, now, in->link);
         return;
+    case TERN_INPUT_BOUND:
+        e->socket = in->link;
+        return;
+    case TERN_INPUT_DATAGRAMS:
+        echo_datagrams(e, in->datagrams);
+        return;
+    case TERN_INPUT_NETWORK:
+        e->node->networks++;
+        return;
     case TERN_INPUT_STORED:
         echo_stored(e, in->request);
         return;
@@ -321,10 +420,7 @@ static void echo_input(void *self, tern_time now, const struct tern_input *in)
         return;
     case TERN_INPUT_LISTEN_FAIL:
     case TERN_INPUT_RESOLVED:
-    case TERN_INPUT_BOUND:
     case TERN_INPUT_BIND_FAIL:
-    case TERN_INPUT_DATAGRAMS:
-    case TERN_INPUT_NETWORK:
         break;
     }
     TERN_UNREACHABLE();
@@ -358,6 +454,7 @@ static const struct tern_machine_ops echo_ops = {
     .input = echo_input,
     .next_command = echo_next_command,
     .transmit = echo_transmit,
+    .datagrams = echo_out,
     .deadline = echo_deadline,
 };
 
@@ -367,6 +464,9 @@ static void echo_begin(struct echo *e, tern_time now)
 {
     echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_LISTEN,
                                            .endpoint = {.family = 4, .port = ECHO_PORT}});
+    if (e->net->options.datagrams > 0)
+        echo_command(e, &(struct tern_command){.kind = TERN_COMMAND_BIND,
+                                               .endpoint = {.family = 4, .port = ECHO_PORT}});
     tern_list_init(&e->job.link);
     echo_ask(e);
     for (uint32_t i = 0; i < e->node->peers_count; i++) {
@@ -392,6 +492,8 @@ static tern_err echo_start(void *context, const struct sim_node_start *start,
     e->index = start->node;
     tern_random_init(&e->random, start->seed);
     tern_ring_init(&e->commands, e->mem, sizeof(struct tern_command), ECHO_COMMANDS_MAX);
+    tern_ring_init(&e->batches, e->mem, sizeof(struct echo_batch), ECHO_BATCHES_MAX);
+    e->socket = TERN_LINK_NONE;
     tern_timer_queue_init(&e->timers, e->mem);
     TERN_TRACE(e->trace, start->now, NODE_START, 0, 0, 0);
     echo_begin(e, start->now);
@@ -406,6 +508,7 @@ static void echo_stop(void *context, uint32_t node, struct tern_machine machine)
     e->node->linked = 0;
     tern_timer_queue_fini(&e->timers);
     tern_ring_fini(&e->commands);
+    tern_ring_fini(&e->batches);
     tern_mem_free(e->mem, e->links, e->links_capacity * sizeof(*e->links));
     tern_mem_free(e->mem, e, sizeof(*e));
 }
@@ -428,6 +531,7 @@ struct echo_net *echo_net_open(const struct echo_options *options, uint64_t seed
     struct echo_net *net = tern_mem_zalloc(&mem, sizeof(*net));
     TERN_CHECK(net != NULL);
     net->options = *options;
+    TERN_CHECK(options->datagrams <= TERN_DATAGRAMS_SEGMENTS_MAX);
     net->nodes = tern_mem_zalloc(&mem, options->nodes * sizeof(*net->nodes));
     TERN_CHECK(net->nodes != NULL);
     net->mem = mem;
@@ -475,8 +579,10 @@ void echo_net_healed(void *self, struct sim_world *world)
 {
     const struct echo_net *net = self;
     (void)world;
-    for (uint32_t i = 0; i < net->options.nodes; i++)
+    for (uint32_t i = 0; i < net->options.nodes; i++) {
         memset(net->nodes[i].peer_rounds, 0, sizeof(net->nodes[i].peer_rounds));
+        memset(net->nodes[i].peer_datagrams, 0, sizeof(net->nodes[i].peer_datagrams));
+    }
 }
 
 bool echo_net_converged(void *self, struct sim_world *world)
@@ -488,7 +594,8 @@ bool echo_net_converged(void *self, struct sim_world *world)
         if (node->linked < node->peers_count)
             return false;
         for (uint32_t j = 0; j < node->peers_count; j++) {
-            if (node->peer_rounds[j] == 0)
+            if (node->peer_rounds[j] == 0 ||
+                (net->options.datagrams > 0 && node->peer_datagrams[j] == 0))
                 return false;
         }
     }
@@ -503,9 +610,12 @@ static void *echo_scenario_open(uint64_t seed, struct sim_world_options *world,
                                          .interval_ns = 200 * TERN_MILLISECOND,
                                          .message_bytes = 20000,
                                          .store_every = 3,
-                                         .job_every = 2};
+                                         .job_every = 2,
+                                         .datagrams = 20};
     sim_world_options_draw(world, seed);
     sim_faults_options_draw(faults, seed);
+    faults->kinds[SIM_FAULT_MOVE].every_ns = seed % 3 == 1 ? 5 * TERN_SECOND : 0;
+    faults->kinds[SIM_FAULT_MOVE].most_ns = 10 * TERN_SECOND;
     return echo_net_open(&options, seed);
 }
 

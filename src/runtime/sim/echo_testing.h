@@ -1,7 +1,8 @@
 /*
  * A machine with a little of everything, to test and measure the world: it dials its peers, sends
  * each a message now and then and wants every byte of it back, dials again when a link ends, writes
- * its count of rounds to its store, and gives jobs away. It checks what it gets.
+ * its count of rounds to its store, and gives jobs away. With each message it may send datagrams,
+ * which come back if they can. It checks what it gets.
  */
 #ifndef TERN_RUNTIME_SIM_ECHO_TESTING_H
 #define TERN_RUNTIME_SIM_ECHO_TESTING_H
@@ -18,6 +19,7 @@ struct echo_options {
     uint32_t message_bytes; /* at most */
     uint32_t store_every;   /* rounds; 0: never */
     uint32_t job_every;     /* rounds; 0: never */
+    uint32_t datagrams;     /* at most, beside a message; 0: no sockets */
     bool greedy;            /* take all bytes at once; else sometimes push back */
 };
 
@@ -25,14 +27,16 @@ struct echo_options {
 struct echo_node {
     uint32_t peers[ECHO_PEERS_MAX];
     uint32_t peers_count;
-    uint32_t linked;                      /* peers with an open dialled link, now */
-    uint64_t peer_rounds[ECHO_PEERS_MAX]; /* since the heal */
-    uint64_t rounds;                      /* over all incarnations */
-    uint64_t durable;                     /* the highest count that came back as written */
-    uint64_t found;                       /* what the store held at the last start */
+    uint32_t linked;                         /* peers with an open dialled link, now */
+    uint64_t peer_rounds[ECHO_PEERS_MAX];    /* since the heal */
+    uint64_t peer_datagrams[ECHO_PEERS_MAX]; /* that came back, since the heal */
+    uint64_t rounds;                         /* over all incarnations */
+    uint64_t durable;                        /* the highest count that came back as written */
+    uint64_t found;                          /* what the store held at the last start */
     bool found_known;
     tern_time rtt_sum;
     uint64_t jobs;
+    uint64_t networks; /* how often its addresses have changed */
 };
 
 struct echo_net {
@@ -50,7 +54,8 @@ void echo_net_close(void *net);
 uint64_t echo_net_rounds(const struct echo_net *net);
 
 /* echo_net_safe: no write that came back was lost. echo_net_converged: since echo_net_healed (or
- * the beginning) each node had a round with each of its peers, and all are linked now. */
+ * the beginning) each node had a round with each of its peers, and datagrams came back from each,
+ * and all are linked now. */
 bool echo_net_safe(void *net, struct sim_world *world);
 void echo_net_healed(void *net, struct sim_world *world);
 bool echo_net_converged(void *net, struct sim_world *world);

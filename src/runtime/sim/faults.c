@@ -11,7 +11,9 @@ void sim_faults_options_draw(struct sim_faults_options *options, uint64_t seed)
     static const tern_time most[] = {TERN_SECOND / 5, 5 * TERN_SECOND, 30 * TERN_SECOND};
     uint64_t rng = seed ^ UINT64_C(0x6661756c7473);
     *options = (struct sim_faults_options){.down_max = 1 + (uint32_t)sim_rng_below(&rng, 3)};
-    for (size_t i = 0; i < SIM_FAULT_KINDS; i++) {
+    for (size_t i = 0; i <= SIM_FAULT_REBIND; i++) {
+        if (i == SIM_FAULT_REBIND) /* in this place since the first seeds were drawn */
+            options->skew_ns_max = sim_rng_below(&rng, 2) == 0 ? TERN_SECOND : TERN_HOUR;
         uint64_t there = sim_rng_below(&rng, 2);
         uint64_t how_often = sim_rng_below(&rng, TERN_COUNT_OF(every));
         uint64_t how_long = sim_rng_below(&rng, TERN_COUNT_OF(most));
@@ -20,12 +22,18 @@ void sim_faults_options_draw(struct sim_faults_options *options, uint64_t seed)
         options->kinds[i].every_ns = every[how_often];
         options->kinds[i].most_ns = most[how_long];
     }
-    options->skew_ns_max = sim_rng_below(&rng, 2) == 0 ? TERN_SECOND : TERN_HOUR;
 }
 
 static uint32_t faults_below(struct sim_faults *faults, uint32_t bound)
 {
     return (uint32_t)sim_rng_below(&faults->rng, bound);
+}
+
+/* Changes of addresses draw for themselves, so that what else happens is the same without them. */
+static uint64_t *faults_rng(struct sim_faults *faults, enum sim_fault_kind kind)
+{
+    bool address = kind == SIM_FAULT_REBIND || kind == SIM_FAULT_MOVE;
+    return address ? &faults->rng_addresses : &faults->rng;
 }
 
 /* --- ending --- */
@@ -48,6 +56,10 @@ static tern_err fault_end(struct sim_faults *faults, const struct sim_fault_acti
         return TERN_OK;
     case SIM_FAULT_STORE:
         sim_world_fail_store(world, fault->a, TERN_OK);
+        return TERN_OK;
+    case SIM_FAULT_REBIND:
+    case SIM_FAULT_MOVE:
+        sim_world_move_back(world, fault->a);
         return TERN_OK;
     case SIM_FAULT_RESET:
     case SIM_FAULT_KINDS:
@@ -89,7 +101,8 @@ static bool faults_pick(struct sim_faults *faults, enum sim_fault_kind kind, uin
 {
     const struct sim_faults_options *options = &faults->options;
     for (int i = 0; i < FAULT_TRIES; i++) {
-        *node = faults_below(faults, sim_world_nodes_count(faults->world));
+        *node =
+            (uint32_t)sim_rng_below(faults_rng(faults, kind), sim_world_nodes_count(faults->world));
         if (options->may_hit != NULL && !options->may_hit(options->context, kind, *node))
             continue;
         if (sim_world_is_up(faults->world, *node) && faults_count_active(faults, kind, *node) == 0)
@@ -166,6 +179,17 @@ static bool fault_store(struct sim_faults *faults, struct sim_fault_active *faul
     return true;
 }
 
+static bool fault_address(struct sim_faults *faults, struct sim_fault_active *fault)
+{
+    if (!faults_pick(faults, fault->kind, &fault->a))
+        return false;
+    if (fault->kind == SIM_FAULT_MOVE)
+        sim_world_move(faults->world, fault->a);
+    else
+        sim_world_rebind(faults->world, fault->a);
+    return true;
+}
+
 /* fault_begin does it; true: it lasts. */
 static bool fault_begin(struct sim_faults *faults, struct sim_fault_active *fault)
 {
@@ -182,6 +206,9 @@ static bool fault_begin(struct sim_faults *faults, struct sim_fault_active *faul
         return fault_clock(faults, fault);
     case SIM_FAULT_STORE:
         return fault_store(faults, fault);
+    case SIM_FAULT_REBIND:
+    case SIM_FAULT_MOVE:
+        return fault_address(faults, fault);
     case SIM_FAULT_KINDS:
         break;
     }
@@ -193,7 +220,7 @@ static tern_time faults_draw_next(struct sim_faults *faults, enum sim_fault_kind
     tern_time every = faults->options.kinds[kind].every_ns;
     if (every == 0)
         return TERN_TIME_NEVER;
-    return sim_world_now(faults->world) + 1 + sim_rng_below(&faults->rng, 2 * every);
+    return sim_world_now(faults->world) + 1 + sim_rng_below(faults_rng(faults, kind), 2 * every);
 }
 
 static void faults_begin_due(struct sim_faults *faults)
@@ -207,7 +234,8 @@ static void faults_begin_due(struct sim_faults *faults)
         if (faults->active_count == SIM_FAULTS_ACTIVE_MAX)
             continue;
         struct sim_fault_active fault = {.kind = kind};
-        fault.ends = now + 1 + sim_rng_below(&faults->rng, faults->options.kinds[i].most_ns + 1);
+        fault.ends =
+            now + 1 + sim_rng_below(faults_rng(faults, kind), faults->options.kinds[i].most_ns + 1);
         faults->counts[i]++;
         if (fault_begin(faults, &fault))
             faults->active[faults->active_count++] = fault;
@@ -243,6 +271,7 @@ void sim_faults_start(struct sim_faults *faults, struct sim_world *world,
 {
     *faults = (struct sim_faults){.world = world, .options = *options};
     faults->rng = sim_world_seed_of(world, tern_view_str("faults"), 0);
+    faults->rng_addresses = sim_world_seed_of(world, tern_view_str("faults"), 1);
     for (size_t i = 0; i < SIM_FAULT_KINDS; i++)
         faults->next[i] = faults_draw_next(faults, (enum sim_fault_kind)i);
     faults_schedule(faults);

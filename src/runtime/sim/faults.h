@@ -1,7 +1,7 @@
 /*
  * Random faults for the safety phase of a scenario: crashes and restarts, cuts of pairs and
- * partitions of the whole, resets, clocks that jump, stores that fail. When, where and for how long
- * is drawn from the world's seed, apart from all other draws.
+ * partitions of the whole, resets, clocks that jump, stores that fail, addresses that change. When,
+ * where and for how long is drawn from the world's seed, apart from all other draws.
  *
  *     struct sim_faults faults;
  *     sim_faults_start(&faults, world, &options);
@@ -24,6 +24,8 @@ enum sim_fault_kind {
     SIM_FAULT_RESET,     /* all links of a random pair that has some; at once over */
     SIM_FAULT_CLOCK,     /* a wall clock jumps by up to skew_ns_max either way, and back */
     SIM_FAULT_STORE,     /* a node's store fails */
+    SIM_FAULT_REBIND,    /* a NAT shows a node's sockets at other ports */
+    SIM_FAULT_MOVE,      /* a node has other addresses, and then its own again */
     SIM_FAULT_KINDS
 };
 
@@ -41,8 +43,8 @@ struct sim_faults_options {
     void *context;
 };
 
-/* sim_faults_options_draw fills in options at random: each kind is there or not, rare or frequent.
- */
+/* sim_faults_options_draw fills in options at random: each kind is there or not, rare or frequent;
+ * MOVE is not, since not every machine finds peers that moved. */
 void sim_faults_options_draw(struct sim_faults_options *options, uint64_t seed);
 
 struct sim_fault_active {
@@ -56,6 +58,7 @@ struct sim_faults {
     struct sim_world *world;
     struct sim_faults_options options;
     uint64_t rng;
+    uint64_t rng_addresses; /* of REBIND and MOVE */
     bool stopped;
     tern_time next[SIM_FAULT_KINDS];
     tern_time called_at; /* of the call that is in the world's heap */

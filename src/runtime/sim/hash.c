@@ -22,6 +22,15 @@ static uint64_t hash_endpoint(const struct tern_endpoint *endpoint)
     return hash_bytes(bytes, sizeof(bytes));
 }
 
+static uint64_t hash_datagrams(const struct tern_datagrams *datagrams)
+{
+    const uint64_t words[5] = {hash_bytes(datagrams->data.data, datagrams->data.size),
+                               hash_endpoint(&datagrams->path.remote),
+                               hash_endpoint(&datagrams->path.local), datagrams->ecn,
+                               datagrams->segment_size};
+    return hash_bytes(words, sizeof(words));
+}
+
 /* hash_content is what an input carries besides its numbers. Never a pointer: they differ from run
  * to run. */
 static uint64_t hash_content(const struct tern_input *in)
@@ -41,8 +50,7 @@ static uint64_t hash_content(const struct tern_input *in)
     case TERN_INPUT_BOUND:
         return hash_endpoint(&in->local) ^ (hash_endpoint(&in->remote) * 3);
     case TERN_INPUT_DATAGRAMS:
-        return hash_bytes(in->datagrams->data.data, in->datagrams->data.size) ^
-               hash_endpoint(&in->datagrams->path.remote);
+        return hash_datagrams(in->datagrams);
     case TERN_INPUT_RESOLVED:
         return in->resolved_count;
     case TERN_INPUT_WALL:

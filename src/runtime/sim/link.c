@@ -39,8 +39,8 @@ struct sim_link *sim_link_new(struct sim_node *dialer, struct sim_node *target)
     end_init(&link->ends[0], link, 0, dialer);
     end_init(&link->ends[1], link, 1, target);
     if (target != NULL) {
-        sim_path_of(world, &link->ends[0], &link->ends[0].path);
-        sim_path_of(world, &link->ends[1], &link->ends[1].path);
+        sim_net_path(world, dialer->index, target->index, &link->ends[0].path);
+        sim_net_path(world, target->index, dialer->index, &link->ends[1].path);
     }
     return link;
 }
@@ -154,16 +154,6 @@ void sim_end_vanish(struct sim_end *end, enum sim_crash how)
 
 /* --- sending --- */
 
-static tern_time end_serialise(tern_time *busy_until, tern_time start, size_t size, uint64_t rate)
-{
-    if (rate == 0)
-        return start;
-    if (*busy_until > start)
-        start = *busy_until;
-    *busy_until = start + size * TERN_SECOND / rate;
-    return *busy_until;
-}
-
 tern_time sim_end_delay(struct sim_end *end)
 {
     tern_time delay = end->path.latency_ns;
@@ -220,10 +210,10 @@ void sim_end_post(struct sim_end *end, enum sim_segment_kind kind, struct tern_v
         memcpy(segment.chunk->data, bytes.data, bytes.size);
         segment.chunk->size = (uint32_t)bytes.size;
     }
-    tern_time left_host = end_serialise(&end->node->up_busy_until, world->now, bytes.size,
+    tern_time left_host = sim_serialise(&end->node->up_busy_until, world->now, bytes.size,
                                         end->node->options.up_bytes_per_second);
     segment.departure =
-        end_serialise(&end->busy_until, left_host, bytes.size, end->path.bytes_per_second);
+        sim_serialise(&end->busy_until, left_host, bytes.size, end->path.bytes_per_second);
     segment.arrival = segment.departure + sim_end_delay(end) + end_loss_delay(end, bytes.size);
     if (segment.arrival < end->last_arrival)
         segment.arrival = end->last_arrival;

@@ -2,13 +2,27 @@
 #include "base/check.h"
 #include "runtime/sim/world_private.h"
 
-void sim_path_of(struct sim_world *world, const struct sim_end *end, struct sim_path *path)
+void sim_net_path(const struct sim_world *world, uint32_t from, uint32_t to, struct sim_path *path)
 {
-    const struct sim_end *other = &end->link->ends[1 - end->side];
     *path = world->options.path_default;
     if (world->options.path != NULL)
-        world->options.path(world->options.path_context, end->node->index, other->node->index,
-                            path);
+        world->options.path(world->options.path_context, from, to, path);
+}
+
+tern_time sim_serialise(tern_time *busy_until, tern_time start, size_t size, uint64_t rate)
+{
+    if (rate == 0)
+        return start;
+    if (*busy_until > start)
+        start = *busy_until;
+    *busy_until = start + size * TERN_SECOND / rate;
+    return *busy_until;
+}
+
+static void net_repath_node(const struct sim_node *node)
+{
+    TERN_LIST_FOREACH (at, &node->sockets)
+        sim_flows_repath(TERN_LIST_ENTRY(at, struct sim_socket, all));
 }
 
 void sim_world_repath(struct sim_world *world)
@@ -17,9 +31,12 @@ void sim_world_repath(struct sim_world *world)
         struct sim_link *link = TERN_LIST_ENTRY(node, struct sim_link, all);
         if (link->ends[1].node == NULL)
             continue;
-        sim_path_of(world, &link->ends[0], &link->ends[0].path);
-        sim_path_of(world, &link->ends[1], &link->ends[1].path);
+        uint32_t ends[2] = {link->ends[0].node->index, link->ends[1].node->index};
+        sim_net_path(world, ends[0], ends[1], &link->ends[0].path);
+        sim_net_path(world, ends[1], ends[0], &link->ends[1].path);
     }
+    for (size_t i = 0; i < world->nodes_count; i++)
+        net_repath_node(world->nodes[i]);
 }
 
 /* --- cuts --- */
@@ -162,6 +179,12 @@ size_t sim_world_reset_links(struct sim_world *world, uint32_t a, uint32_t b)
 }
 
 /* --- addresses --- */
+
+bool sim_net_any(const struct tern_endpoint *endpoint)
+{
+    static const uint8_t zeros[16];
+    return memcmp(endpoint->ip, zeros, endpoint->family == 4 ? 4 : 16) == 0;
+}
 
 /* IPv6 addresses are fd00::a.b.c.d of the IPv4 ones. */
 static const uint8_t net_prefix6[12] = {0xfd};

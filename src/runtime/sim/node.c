@@ -38,8 +38,12 @@ static void node_end_command(struct sim_end *end, enum tern_command_kind kind)
 static void node_link_command(struct sim_node *node, const struct tern_command *command)
 {
     const struct sim_slot *slot = sim_slot_find(node, command->link);
-    if (slot != NULL) /* else it closed while the command was under way */
+    if (slot == NULL)
+        return; /* it closed while the command was under way */
+    if (slot->end != NULL)
         node_end_command(slot->end, command->kind);
+    else
+        sim_socket_command(slot->socket, command->kind);
 }
 
 static void node_command(struct sim_node *node, const struct tern_command *command)
@@ -68,7 +72,7 @@ static void node_command(struct sim_node *node, const struct tern_command *comma
         sim_resolve(node, command);
         return;
     case TERN_COMMAND_BIND:
-        TERN_CHECK(false); /* no machine binds sockets here */
+        sim_bind(node, command);
         return;
     case TERN_COMMAND_TRANSMIT:
     case TERN_COMMAND_READ:
@@ -93,6 +97,23 @@ static void node_arm(struct sim_node *node)
     sim_events_push(&node->world->events, node->wake_at, &event);
 }
 
+/* node_transmit asks for bytes and datagrams; false: nothing was ready. */
+static bool node_transmit(struct sim_node *node)
+{
+    bool any = false;
+    for (struct tern_list *at = tern_list_pop_front(&node->ready); at != NULL;
+         at = tern_list_pop_front(&node->ready)) {
+        sim_end_transmit(TERN_LIST_ENTRY(at, struct sim_end, ready));
+        any = true;
+    }
+    for (struct tern_list *at = tern_list_pop_front(&node->sockets_ready); at != NULL;
+         at = tern_list_pop_front(&node->sockets_ready)) {
+        sim_socket_transmit(TERN_LIST_ENTRY(at, struct sim_socket, ready));
+        any = true;
+    }
+    return any;
+}
+
 void sim_node_pump(struct sim_node *node)
 {
     struct tern_command command;
@@ -102,12 +123,7 @@ void sim_node_pump(struct sim_node *node)
         TERN_CHECK(++passes < SIM_PASSES_MAX);
         while (node->machine.ops->next_command(node->machine.self, &command))
             node_command(node, &command);
-        more = false;
-        for (struct tern_list *at = tern_list_pop_front(&node->ready); at != NULL;
-             at = tern_list_pop_front(&node->ready)) {
-            sim_end_transmit(TERN_LIST_ENTRY(at, struct sim_end, ready));
-            more = true;
-        }
+        more = node_transmit(node);
     }
     if (node->up && !node->stopping)
         node_arm(node);
@@ -125,7 +141,14 @@ void sim_node_wake(struct sim_node *node, uint64_t number)
 
 /* --- life --- */
 
-static void node_place(struct sim_world *world, struct sim_node *node)
+void sim_node_place(struct sim_node *node)
+{
+    tern_err err = tern_map_insert(&node->world->nodes_by_ip, &node->by_ip,
+                                   tern_view_of(node->ip4, sizeof(node->ip4)));
+    TERN_CHECK(err == TERN_OK);
+}
+
+static void node_give_address(struct sim_node *node)
 {
     static const uint8_t none[4];
     memcpy(node->ip4, node->options.ip4, sizeof(node->ip4));
@@ -135,9 +158,9 @@ static void node_place(struct sim_world *world, struct sim_node *node)
                                 (uint8_t)number};
         memcpy(node->ip4, ip4, sizeof(ip4));
     }
-    tern_err err = tern_map_insert(&world->nodes_by_ip, &node->by_ip,
-                                   tern_view_of(node->ip4, sizeof(node->ip4)));
-    TERN_CHECK(err == TERN_OK);
+    memcpy(node->home_ip4, node->ip4, sizeof(node->ip4));
+    memcpy(node->nat4, node->options.nat4, sizeof(node->nat4));
+    sim_node_place(node);
 }
 
 uint32_t sim_world_add(struct sim_world *world, const struct sim_node_options *options)
@@ -160,12 +183,15 @@ uint32_t sim_world_add(struct sim_world *world, const struct sim_node_options *o
     node->trace = (struct tern_trace){.sink = sim_trace_sink, .context = node, .node = node->index};
     tern_mem_init(&node->mem, 0);
     tern_list_init(&node->ready);
+    tern_list_init(&node->sockets);
+    tern_list_init(&node->sockets_ready);
+    sim_queue_init(&node->up_queue, &world->mem);
     tern_list_init(&node->dials);
     tern_list_init(&node->jobs);
     tern_list_init(&node->requests);
     node->store_rng = sim_world_seed_of(world, tern_view_str("store"), node->index);
     sim_store_init(&node->store, &world->mem, node->store_rng + 1);
-    node_place(world, node);
+    node_give_address(node);
     world->nodes[world->nodes_count++] = node;
     return node->index;
 }
@@ -219,6 +245,8 @@ tern_err sim_world_start(struct sim_world *world, uint32_t index)
     memset(node->workers, 0, sizeof(node->workers));
     node->store_busy_until = world->now;
     node->up_busy_until = world->now;
+    sim_queue_clear(&node->up_queue);
+    node->up_room_due = false;
     node_tell_wall(node);
     sim_net_release(world);
     sim_node_pump(node);
@@ -242,10 +270,12 @@ void sim_node_stop(struct sim_node *node, enum sim_crash how)
     for (size_t i = 0; i < node->slots_capacity; i++) {
         if (node->slots[i].end != NULL)
             sim_end_vanish(node->slots[i].end, how);
+        else if (node->slots[i].socket != NULL)
+            sim_socket_vanish(node->slots[i].socket);
     }
     sim_dial_drop_all(node);
     node_return_all(node);
-    TERN_CHECK(tern_list_empty(&node->ready));
+    TERN_CHECK(tern_list_empty(&node->ready) && tern_list_empty(&node->sockets_ready));
     node->options.ops->stop(node->options.context, node->index, node->machine);
     tern_mem_fini(&node->mem); /* a leak of the machine ends the process here */
     node->machine = (struct tern_machine){.ops = NULL};
@@ -270,6 +300,7 @@ void sim_node_free(struct sim_node *node)
     struct tern_mem *mem = &node->world->mem;
     sim_store_fini(&node->store);
     sim_slots_free(node);
+    tern_ring_fini(&node->up_queue.entries);
     tern_map_remove(&node->world->nodes_by_ip, &node->by_ip);
     tern_mem_free(mem, node, sizeof(*node));
 }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "runtime/sim/capture_testing.h"
 
 static uint8_t puppet_byte(uint64_t place)
 {
@@ -69,6 +70,28 @@ static void puppet_log_link(struct puppet *p, tern_time now, const struct tern_i
         puppet_log(p, now, "closed %u: %s", slot, tern_err_name(in->err));
 }
 
+static void puppet_datagrams(struct puppet *p, tern_time now, const struct tern_input *in)
+{
+    const struct tern_datagrams *got = in->datagrams;
+    size_t last = got->data.size % got->segment_size;
+    size_t count = got->data.size / got->segment_size;
+    char from[CAPTURE_ENDPOINT_SIZE];
+    char tail[16] = "";
+    (void)puppet_link_at(p, in->link);
+    for (size_t i = 0; i < got->data.size; i++)
+        TERN_CHECK(got->data.data[i] == puppet_byte(i % got->segment_size));
+    p->datagrams += count + (last > 0);
+    if (p->scribbles)
+        got->chunk->data[0]++;
+    if (p->quiet_data)
+        return;
+    if (last > 0)
+        snprintf(tail, sizeof(tail), " + %zu", last);
+    puppet_log(p, now, "got %u: %zu x %u%s from %s%s", tern_link_slot(in->link), count,
+               got->segment_size, tail, capture_endpoint(&got->path.remote, from),
+               got->ecn == 3 ? ", marked" : "");
+}
+
 static void puppet_log_other(struct puppet *p, tern_time now, const struct tern_input *in)
 {
     if (in->kind == TERN_INPUT_LISTENING)
@@ -87,6 +110,10 @@ static void puppet_log_other(struct puppet *p, tern_time now, const struct tern_
                    in->resolved_count);
     else if (in->kind == TERN_INPUT_TICK)
         puppet_log(p, now, "tick");
+    else if (in->kind == TERN_INPUT_BIND_FAIL)
+        puppet_log(p, now, "bind failed: %s", tern_err_name(in->err));
+    else if (in->kind == TERN_INPUT_NETWORK)
+        puppet_log(p, now, "network");
 }
 
 static void puppet_input(void *self, tern_time now, const struct tern_input *in)
@@ -106,6 +133,13 @@ static void puppet_input(void *self, tern_time now, const struct tern_input *in)
         puppet_opened(p, in->link);
         puppet_log_link(p, now, in);
         return;
+    case TERN_INPUT_BOUND:
+        puppet_opened(p, in->link);
+        puppet_log(p, now, "bound %u on %u", tern_link_slot(in->link), in->local.port);
+        return;
+    case TERN_INPUT_DATAGRAMS:
+        puppet_datagrams(p, now, in);
+        return;
     case TERN_INPUT_LINK_END:
     case TERN_INPUT_LINK_CLOSED:
         (void)puppet_link_at(p, in->link);
@@ -123,9 +157,7 @@ static void puppet_input(void *self, tern_time now, const struct tern_input *in)
     case TERN_INPUT_JOB_DONE:
     case TERN_INPUT_STORED:
     case TERN_INPUT_RESOLVED:
-    case TERN_INPUT_BOUND:
     case TERN_INPUT_BIND_FAIL:
-    case TERN_INPUT_DATAGRAMS:
     case TERN_INPUT_NETWORK:
         break;
     }
@@ -153,6 +185,27 @@ static void puppet_transmit(void *self, tern_time now, tern_link_id id, struct t
     }
 }
 
+static bool puppet_out(void *self, tern_time now, tern_link_id id, struct tern_datagrams_out *out)
+{
+    struct puppet *p = self;
+    (void)now;
+    (void)puppet_link_at(p, id);
+    TERN_CHECK(out->writer.size == 0 && tern_writer_left(&out->writer) == TERN_DATAGRAMS_SIZE_MAX);
+    if (p->batches_count == 0 || p->batches[0].slot != tern_link_slot(id))
+        return false;
+    struct puppet_batch batch = p->batches[0];
+    p->batches_count--;
+    memmove(p->batches, p->batches + 1, p->batches_count * sizeof(p->batches[0]));
+    size_t last = batch.last_size == 0 ? batch.size : batch.last_size;
+    size_t size = (batch.count - 1U) * (size_t)batch.size + last;
+    for (size_t i = 0; i < size; i++)
+        tern_writer_u8(&out->writer, puppet_byte(i % batch.size));
+    out->path.remote = batch.to;
+    out->ecn = batch.ecn;
+    out->segment_size = batch.size;
+    return true;
+}
+
 static tern_time puppet_deadline(void *self)
 {
     const struct puppet *p = self;
@@ -163,6 +216,7 @@ static const struct tern_machine_ops puppet_ops = {
     .input = puppet_input,
     .next_command = puppet_next_command,
     .transmit = puppet_transmit,
+    .datagrams = puppet_out,
     .deadline = puppet_deadline,
 };
 
@@ -228,6 +282,20 @@ void puppet_dial(struct sim_world *world, struct puppet *puppet, uint32_t node, 
               (struct tern_command){.kind = TERN_COMMAND_DIAL,
                                     .token = 100 + node,
                                     .endpoint = sim_world_endpoint(world, node, port)});
+}
+
+void puppet_bind(struct sim_world *world, struct puppet *puppet, uint16_t port)
+{
+    puppet_do(world, puppet,
+              (struct tern_command){
+                  .kind = TERN_COMMAND_BIND, .token = 1, .endpoint = {.family = 4, .port = port}});
+}
+
+void puppet_say(struct sim_world *world, struct puppet *puppet, const struct puppet_batch *batch)
+{
+    TERN_CHECK(puppet->batches_count < PUPPET_BATCHES_MAX);
+    puppet->batches[puppet->batches_count++] = *batch;
+    puppet_link_do(world, puppet, TERN_COMMAND_TRANSMIT, batch->slot);
 }
 
 void puppet_send(struct sim_world *world, struct puppet *puppet, uint32_t slot, uint64_t size)

@@ -4,7 +4,8 @@
  *
  *     50.000 b accepted 0 from a on 1
  *
- * Bytes are counted ones, so that each end checks what it gets. Links are named by slot.
+ * Bytes are counted ones, so that each end checks what it gets. Links and sockets are named by
+ * slot.
  */
 #ifndef TERN_RUNTIME_SIM_PUPPET_TESTING_H
 #define TERN_RUNTIME_SIM_PUPPET_TESTING_H
@@ -13,7 +14,7 @@
 #include "golden.h"
 #include "runtime/sim/world.h"
 
-enum { PUPPET_LINKS_MAX = 16, PUPPET_COMMANDS_MAX = 64 };
+enum { PUPPET_LINKS_MAX = 64, PUPPET_COMMANDS_MAX = 64, PUPPET_BATCHES_MAX = 256 };
 
 struct puppet_link {
     tern_link_id id;
@@ -21,6 +22,16 @@ struct puppet_link {
     uint64_t sent;
     uint64_t got;
     uint64_t take_max; /* bytes to take in all; UINT64_MAX: everything */
+};
+
+/* count datagrams of size bytes each, the last one of last_size if that is not 0. */
+struct puppet_batch {
+    uint32_t slot;
+    struct tern_endpoint to;
+    uint8_t ecn;
+    uint16_t size;
+    uint16_t count;
+    uint16_t last_size;
 };
 
 struct puppet {
@@ -31,9 +42,13 @@ struct puppet {
     struct tern_command commands[PUPPET_COMMANDS_MAX];
     size_t commands_count;
     struct puppet_link links[PUPPET_LINKS_MAX];
+    struct puppet_batch batches[PUPPET_BATCHES_MAX]; /* to be sent */
+    size_t batches_count;
+    uint64_t datagrams; /* that came */
     struct tern_mem *mem;
-    void *held; /* 10 bytes of mem while up; see leak */
-    bool leak;  /* forget them at stop */
+    void *held;     /* 10 bytes of mem while up; see leak */
+    bool leak;      /* forget them at stop */
+    bool scribbles; /* changes datagrams that it is given, which it must not */
     uint8_t seed[TERN_RANDOM_SEED_SIZE];
     uint32_t starts;
     tern_err start_err;
@@ -53,6 +68,8 @@ void puppet_do(struct sim_world *world, struct puppet *puppet, struct tern_comma
 /* The common ones. Tokens of dials are 100 + the node dialled. */
 void puppet_listen(struct sim_world *world, struct puppet *puppet, uint16_t port);
 void puppet_dial(struct sim_world *world, struct puppet *puppet, uint32_t node, uint16_t port);
+void puppet_bind(struct sim_world *world, struct puppet *puppet, uint16_t port);
+void puppet_say(struct sim_world *world, struct puppet *puppet, const struct puppet_batch *batch);
 void puppet_send(struct sim_world *world, struct puppet *puppet, uint32_t slot, uint64_t size);
 void puppet_link_do(struct sim_world *world, struct puppet *puppet, enum tern_command_kind kind,
                     uint32_t slot);

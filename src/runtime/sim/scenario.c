@@ -44,6 +44,12 @@ void sim_world_options_draw(struct sim_world_options *options, uint64_t seed)
     options->buffer_bytes = sim_rng_below(&rng, 2) == 0 ? 256 << 10 : 16 << 10;
     options->store_write_ns = TERN_MILLISECOND * (1 + sim_rng_below(&rng, 30));
     options->workers = 1 + (uint32_t)sim_rng_below(&rng, 4);
+    static const uint32_t rare[] = {0, 0, 1000, 20000};
+    static const size_t queues[] = {0, 16 << 10, 64 << 10};
+    path->reorder_ppm = rare[sim_rng_below(&rng, TERN_COUNT_OF(rare))];
+    path->duplicate_ppm = rare[sim_rng_below(&rng, TERN_COUNT_OF(rare))];
+    path->queue_bytes = queues[sim_rng_below(&rng, TERN_COUNT_OF(queues))];
+    path->mtu_bytes = sim_rng_below(&rng, 2) == 0 ? 0 : 1280;
 }
 
 /* scenario_look ends the phase when something is wrong, or all is well in the second one. */

@@ -53,7 +53,7 @@ bool sim_scenario_run(const struct sim_scenario *scenario, uint64_t seed,
 const char *sim_verdict_name(enum sim_verdict verdict);
 
 /* sim_world_options_draw fills in a network at random from the seed, which becomes the world's too:
- * near or far, steady or not, lossy or not, wide or narrow. */
+ * near or far, steady or not, lossy or not, wide or narrow, with disorder or without. */
 void sim_world_options_draw(struct sim_world_options *options, uint64_t seed);
 
 #endif

@@ -106,6 +106,7 @@ static void a_quiet_network_echoes_at_its_round_trip(void **state)
                                 .degree = 3,
                                 .interval_ns = 100 * TERN_MILLISECOND,
                                 .message_bytes = 100,
+                                .datagrams = 9,
                                 .greedy = true};
     sim_world_options_defaults(&options);
     options.path_default = (struct sim_path){.latency_ns = 25 * TERN_MILLISECOND};
@@ -123,6 +124,8 @@ static void a_quiet_network_echoes_at_its_round_trip(void **state)
     assert_int_equal(counters->dials_failed, 0);
     assert_int_equal(counters->links_opened, 2 * 54);
     assert_true(counters->bytes_taken <= counters->bytes_sent);
+    assert_in_range(counters->datagrams_sent, rounds * 9, rounds * 11);
+    assert_true(counters->datagrams_sent - counters->datagrams_taken < 54 * 9);
     sim_world_free(world);
     echo_net_close(net);
 }
@@ -139,7 +142,8 @@ static uint64_t run_echo(uint64_t seed, uint32_t nodes)
                                 .interval_ns = 100 * TERN_MILLISECOND,
                                 .message_bytes = 30000,
                                 .store_every = 2,
-                                .job_every = 2};
+                                .job_every = 2,
+                                .datagrams = 9};
     sim_world_options_defaults(&options);
     options.seed = seed;
     options.path = sim_places_path;

@@ -62,6 +62,8 @@ struct sim_world *sim_world_new(const struct sim_world_options *options)
     tern_list_init(&world->names);
     tern_map_init(&world->nodes_by_ip, &world->mem, world->key);
     tern_map_init(&world->cuts, &world->mem, world->key);
+    tern_map_init(&world->seen, &world->mem, world->key);
+    tern_list_init(&world->flights);
     world->scratch = sim_take(world, SIM_SCRATCH_SIZE);
     return world;
 }
@@ -81,6 +83,9 @@ static void world_discard(struct sim_world *world, const struct sim_event *event
     case SIM_EVENT_GIVE_UP:
         sim_link_event_done(event->object);
         return;
+    case SIM_EVENT_DATAGRAMS:
+        sim_flight_done(world, event->object);
+        return;
     case SIM_EVENT_RESOLVED:
         sim_lookup_free(world, event->object);
         return;
@@ -89,6 +94,7 @@ static void world_discard(struct sim_world *world, const struct sim_event *event
         return;
     case SIM_EVENT_WAKE:
     case SIM_EVENT_WALL:
+    case SIM_EVENT_ROOM:
     case SIM_EVENT_JOB:
     case SIM_EVENT_STORE:
         return;
@@ -113,6 +119,14 @@ static void world_free_links(struct sim_world *world)
     }
 }
 
+static void world_free_flights(struct sim_world *world)
+{
+    for (struct tern_list *at = tern_list_pop_front(&world->flights); at != NULL;
+         at = tern_list_pop_front(&world->flights))
+        tern_mem_free(&world->mem, TERN_LIST_ENTRY(at, struct sim_flight, parked),
+                      sizeof(struct sim_flight));
+}
+
 void sim_world_free(struct sim_world *world)
 {
     for (size_t i = 0; i < world->nodes_count; i++) {
@@ -120,11 +134,13 @@ void sim_world_free(struct sim_world *world)
             sim_node_stop(world->nodes[i], SIM_CRASH_HOST);
     }
     world_free_links(world);
+    world_free_flights(world);
     sim_net_free(world);
     for (size_t i = 0; i < world->nodes_count; i++)
         sim_node_free(world->nodes[i]);
     tern_mem_free(&world->mem, world->nodes, world->nodes_capacity * sizeof(struct sim_node *));
     tern_map_fini(&world->nodes_by_ip);
+    tern_map_fini(&world->seen);
     sim_names_free(world);
     sim_events_fini(&world->events);
     tern_mem_free(&world->mem, world->scratch, SIM_SCRATCH_SIZE);
@@ -185,6 +201,8 @@ static void world_node_event(struct sim_world *world, const struct sim_event *ev
         sim_job_done(node, event->object);
     } else if (event->kind == SIM_EVENT_STORE) {
         sim_store_done(node);
+    } else if (event->kind == SIM_EVENT_ROOM) {
+        sim_socket_room(node);
     } else if (event->kind == SIM_EVENT_RESOLVED) {
         sim_resolved(node, event->object);
         sim_lookup_free(world, event->object);
@@ -198,10 +216,14 @@ static void world_event(struct sim_world *world, const struct sim_event *event)
     switch (event->kind) {
     case SIM_EVENT_WAKE:
     case SIM_EVENT_WALL:
+    case SIM_EVENT_ROOM:
     case SIM_EVENT_JOB:
     case SIM_EVENT_STORE:
     case SIM_EVENT_RESOLVED:
         world_node_event(world, event);
+        return;
+    case SIM_EVENT_DATAGRAMS:
+        sim_flight_arrive(world, event->object);
         return;
     case SIM_EVENT_SYN:
     case SIM_EVENT_SYN_ANSWER:

@@ -7,19 +7,23 @@
  *               its input, then draws its commands and bytes until it has no more
  *     links     streams as TCP gives them: one round trip to connect, reliable, in order; bandwidth
  *               serialises, latency and jitter delay, loss delays more; a bounded buffer a
- * direction pushes back; end (FIN), close and reset (RST) cuts      bytes wait and are sent again
- * after the heal, as TCP would; a link gives up after retransmit_timeout_ns nodes     crash (the
- * process, so its peers see a reset; or the whole host, so they see nothing) and start again with
- * the store they had; each has a wall clock that may be wrong store     in memory, a request at a
- * time; a write is durable when it comes back; at a crash a prefix of those under way, drawn from
- * the seed, is durable jobs      run when they are emitted; come back after cost_ns on one of a few
- * workers
+ *               direction pushes back; end (FIN), close and reset (RST)
+ *     sockets   datagrams as UDP gives them: each is lost, late, twice or marked by itself; a
+ *               bounded queue before what is narrow; nothing larger than the path; NATs
+ *     cuts      bytes wait and are sent again after the heal, as TCP would; a link gives up after
+ *               retransmit_timeout_ns; datagrams are gone
+ *     nodes     crash (the process, so its peers see a reset; or the whole host, so they see
+ *               nothing) and start again with the store they had; each has a wall clock that may be
+ *               wrong; they get other addresses
+ *     store     in memory, a request at a time; a write is durable when it comes back; at a crash a
+ *               prefix of those under way, drawn from the seed, is durable
+ *     jobs      run when they are emitted; come back after cost_ns on one of a few workers
  *
  * Names of states:  DOWN ── start ──► UP ── crash, stop ──► DOWN
  *
  * What TCP has and this has not: slow start and congestion windows (a direction sends at its path's
- * rate at once), and datagrams. A receive window is modelled by the buffer: what the receiving
- * machine does not take stays in the sender's buffer.
+ * rate at once). A receive window is modelled by the buffer: what the receiving machine does not
+ * take stays in the sender's buffer.
  *
  * Memory comes from malloc through the world's own account, and running out of it ends the process:
  * the world is not what is tested. Each node has its own account, which must be empty when its
@@ -43,10 +47,50 @@ struct sim_path {
     tern_time latency_ns;      /* one way */
     tern_time jitter_ns;       /* up to this much more, evenly, for each segment */
     uint64_t bytes_per_second; /* 0: no limit */
-    uint32_t loss_ppm;         /* packets of SIM_PACKET_SIZE lost in a million; loss delays */
+    uint32_t loss_ppm;         /* packets of SIM_PACKET_SIZE lost in a million; a link is delayed
+                                  by that, a datagram is gone */
+    /* For datagrams alone. Those of one batch have the same jitter; they keep their order except:
+     */
+    uint32_t reorder_ppm;   /* so many in a million come late, by up to half the latency */
+    uint32_t duplicate_ppm; /* so many come twice */
+    uint32_t mtu_bytes;     /* of a packet with its IP and UDP headers; 0: 1,500 */
+    size_t queue_bytes;     /* that wait where bytes_per_second is the limit; 0: 256 KiB. What
+                               finds it full is dropped; over half, it is marked (RFC 3168) */
 };
 
-enum { SIM_PACKET_SIZE = 1460, SIM_WORKERS_MAX = 16, SIM_NODES_MAX = 1 << 20 };
+enum {
+    SIM_PACKET_SIZE = 1460,
+    SIM_WORKERS_MAX = 16,
+    SIM_NODES_MAX = 1 << 20,
+    SIM_SOCKETS_MAX = 64, /* of a node */
+};
+
+#define SIM_NODE_NONE UINT32_MAX
+
+/* What became of a datagram. */
+enum sim_fate {
+    SIM_FATE_SENT, /* it is on its way, and arrives unless one of the last three is true then */
+    SIM_FATE_ARRIVED,
+    SIM_FATE_LOST,       /* by the path, or by the scenario */
+    SIM_FATE_QUEUE_FULL, /* too much was waiting */
+    SIM_FATE_TOO_LARGE,  /* for the path */
+    SIM_FATE_NOBODY,     /* no node has the address, or no socket is there */
+    SIM_FATE_CUT,        /* the two do not reach each other */
+    SIM_FATE_FILTERED,   /* the node lets nobody in that its socket has not sent to */
+};
+
+/* One datagram, as a scenario sees it: when it is sent, and when it arrives. */
+struct sim_datagram {
+    tern_time time;
+    enum sim_fate fate;
+    uint32_t from;
+    uint32_t to;                 /* SIM_NODE_NONE: nobody is known there */
+    struct tern_endpoint source; /* as others see it */
+    struct tern_endpoint target;
+    uint8_t ecn;
+    struct tern_view bytes; /* until the hook returns */
+    tern_time arrival;
+};
 
 struct sim_world_options {
     uint64_t seed;
@@ -56,9 +100,10 @@ struct sim_world_options {
     void (*path)(void *context, uint32_t from, uint32_t to, struct sim_path *path);
     void *path_context;
     struct sim_path path_default;
-    size_t buffer_bytes;             /* a direction of a link holds about so much */
-    size_t segment_bytes;            /* largest piece that travels as one */
-    uint32_t cut_segment_ppm;        /* how many segments in a million are cut at a random place */
+    size_t buffer_bytes;      /* a direction of a link holds about so much */
+    size_t segment_bytes;     /* largest piece that travels as one */
+    uint32_t cut_segment_ppm; /* how many segments in a million are cut at a random place, and how
+                                 many batches of datagrams come in two parts */
     tern_time connect_timeout_ns;    /* of a dial that nobody answers */
     tern_time retransmit_timeout_ns; /* a link with unanswered bytes gives up after this */
     tern_time store_write_ns;        /* a durable write */
@@ -69,6 +114,13 @@ struct sim_world_options {
     /* Sees every trace event of every node, after the hash has. NULL: none. */
     void (*sink)(void *context, const struct tern_trace_event *event);
     void *sink_context;
+    /* Sees every datagram when it is sent, or not (each by itself, batches are taken apart), and
+     * again when it arrives, or does not. NULL: none. Neither this nor lose may call the world. */
+    void (*capture)(void *context, const struct sim_datagram *datagram);
+    void *capture_context;
+    /* Chooses datagrams that are lost, besides those that the path loses: true. NULL: none. */
+    bool (*lose)(void *context, const struct sim_datagram *datagram);
+    void *lose_context;
 };
 
 /* sim_world_options_defaults fills in everything: seed 0, 25 ms one way with 1 ms of jitter, no
@@ -98,7 +150,8 @@ struct sim_node_ops {
 
 enum sim_inbound {
     SIM_INBOUND_OPEN,    /* anyone may dial it */
-    SIM_INBOUND_DROPPED, /* behind a NAT or a silent firewall: dials to it are never answered */
+    SIM_INBOUND_DROPPED, /* behind a NAT or a silent firewall: dials to it are never answered, and
+                            datagrams come through from where its socket has sent some only */
 };
 
 struct sim_node_options {
@@ -107,7 +160,9 @@ struct sim_node_options {
     uint8_t ip4[4];  /* 0.0.0.0: 10.x.y.z by its number */
     uint8_t nat4[4]; /* what others see as its address; 0.0.0.0: its own */
     enum sim_inbound inbound;
-    uint64_t up_bytes_per_second; /* shared by all its links; 0: no limit */
+    uint64_t up_bytes_per_second; /* shared by all its links and sockets; 0: no limit */
+    size_t up_queue_bytes;        /* of datagrams that wait there; 0: 256 KiB. While it is full,
+                                     sockets are not asked for more */
     int64_t skew_ns;              /* of its wall clock */
     int32_t drift_ppm;            /* of its wall clock: parts in a million too fast */
 };
@@ -205,6 +260,23 @@ void sim_world_repath(struct sim_world *world);
 /* sim_world_set_inbound opens or closes the node for new links from outside. */
 void sim_world_set_inbound(struct sim_world *world, uint32_t node, enum sim_inbound inbound);
 
+/* sim_world_rebind makes a NAT forget the node's sockets: others see them at other ports from now
+ * on, datagrams to the old ones go nowhere, and the node is told nothing. */
+void sim_world_rebind(struct sim_world *world, uint32_t node);
+
+/* sim_world_move takes the node to another network: its addresses are other ones (behind a NAT,
+ * both its own and what others see), nothing reaches the old ones, its links are reset, and the
+ * machine is told (NETWORK) if it has sockets. A socket that was bound to the old address alone is
+ * deaf and mute. sim_world_move_back takes it to its first addresses and its sockets to their own
+ * ports. */
+void sim_world_move(struct sim_world *world, uint32_t node);
+void sim_world_move_back(struct sim_world *world, uint32_t node);
+
+/* sim_world_seen_as tells what others see as a socket's address; false when the id is no socket's.
+ */
+bool sim_world_seen_as(const struct sim_world *world, uint32_t node, tern_link_id socket,
+                       struct tern_endpoint *seen);
+
 /* sim_world_set_name makes a name resolve to endpoints (their ports do not count) and texts; all
  * are copied. A name that is set again is replaced. */
 struct sim_name {
@@ -230,13 +302,20 @@ void sim_world_fail_store(struct sim_world *world, uint32_t node, tern_err err);
 struct sim_counters {
     uint64_t events; /* steps in which something happened */
     uint64_t inputs; /* given to machines, by kind as well: */
-    uint64_t inputs_by_kind[TERN_INPUT_RESOLVED + 1];
+    uint64_t inputs_by_kind[TERN_INPUT_NETWORK + 1];
     uint64_t commands;
     uint64_t transmits;   /* calls of transmit */
     uint64_t bytes_sent;  /* taken from machines */
     uint64_t bytes_taken; /* taken by machines */
     uint64_t segments;
-    uint64_t lost; /* segments that were delayed by loss */
+    uint64_t lost;              /* segments that were delayed by loss */
+    uint64_t datagrams_sent;    /* by machines */
+    uint64_t datagrams_taken;   /* given to machines */
+    uint64_t datagrams_lost;    /* by loss */
+    uint64_t datagrams_dropped; /* for any other reason */
+    uint64_t datagrams_late;    /* others came before them that were sent later */
+    uint64_t datagrams_twice;
+    uint64_t datagrams_marked; /* by a queue that was more than half full */
     uint64_t links_opened;
     uint64_t links_reset; /* ends that were told of a reset */
     uint64_t dials_failed;
@@ -262,6 +341,12 @@ bool sim_world_link_stats(const struct sim_world *world, uint32_t node, tern_lin
 
 /* sim_world_links_count: open links of the node. */
 size_t sim_world_links_count(const struct sim_world *world, uint32_t node);
+
+/* sim_world_sockets_count: sockets of the node. */
+size_t sim_world_sockets_count(const struct sim_world *world, uint32_t node);
+
+/* sim_fate_name is a word or two for a fate. */
+const char *sim_fate_name(enum sim_fate fate);
 
 /* sim_world_trace_hash folds every input that was delivered (with its bytes) and every trace event,
  * with time and node, into 64 bits. Equal hashes: equal runs. */

@@ -1,7 +1,8 @@
 /*
  * The world's insides, shared by its files: events.c the heap, node.c machines and their commands,
- * link.c open streams, dial.c how they begin, service.c jobs, storage and names, net.c who reaches
- * whom, hash.c what happened.
+ * slots.c ids, link.c open streams, dial.c how they begin, socket.c sockets, datagram.c what
+ * becomes of datagrams, nat.c what addresses others see, service.c jobs, storage and names, net.c
+ * who reaches whom, hash.c what happened.
  */
 #ifndef TERN_RUNTIME_SIM_WORLD_PRIVATE_H
 #define TERN_RUNTIME_SIM_WORLD_PRIVATE_H
@@ -19,6 +20,8 @@ enum {
     SIM_PASSES_MAX = 100000,            /* rounds of commands before a machine is called stuck */
     SIM_SAME_TIME_MAX = 50000000,       /* events at one time before the world is called stuck */
     SIM_LISTENERS_MAX = 64,
+    SIM_BATCHES_MAX = 1 << 20, /* that a machine sends at one time before it is called stuck */
+    SIM_ENDPOINT_KEY_SIZE = 19,
 };
 
 /* --- events --- */
@@ -33,6 +36,8 @@ enum sim_event_kind {
     SIM_EVENT_WRITABLE,   /* object: link; side: who may write again */
     SIM_EVENT_RESET,      /* object: link; side: who is told */
     SIM_EVENT_GIVE_UP,    /* object: link; side: whose bytes wait; number: since which hold */
+    SIM_EVENT_DATAGRAMS,  /* object: sim_flight */
+    SIM_EVENT_ROOM,       /* node, incarnation: the uplink's queue is half empty */
     SIM_EVENT_JOB,        /* node, incarnation; object: job */
     SIM_EVENT_STORE,      /* node, incarnation: the oldest request is done */
     SIM_EVENT_RESOLVED,   /* node, incarnation; object: sim_lookup */
@@ -145,6 +150,58 @@ struct sim_link {
     bool dead;
 };
 
+/* --- sockets --- */
+
+/* Datagrams that wait where bytes go one after the other. */
+struct sim_queued {
+    tern_time departure;
+    size_t size;
+};
+
+struct sim_queue {
+    struct tern_ring entries; /* struct sim_queued */
+    size_t bytes;
+};
+
+/* What a socket sends to one address. */
+struct sim_flow {
+    struct tern_map_entry entry; /* socket->flows */
+    uint8_t key[SIM_ENDPOINT_KEY_SIZE];
+    struct sim_node *to;  /* whose address it is; NULL: nobody's, or not asked yet */
+    struct sim_path path; /* there */
+    struct sim_queue queue;
+    tern_time busy_until;
+    tern_time last_arrival;
+    uint64_t rng;
+};
+
+struct sim_socket {
+    struct sim_node *node;
+    struct tern_list all;   /* node->sockets */
+    struct tern_list ready; /* node->sockets_ready: asks its machine for datagrams */
+    tern_link_id id;
+    struct tern_endpoint local; /* as bound, with its port */
+    bool wildcard;
+    bool blocked; /* the uplink's queue was full; a ROOM ends that */
+    bool close_wanted;
+    struct tern_endpoint seen; /* by others */
+    uint8_t seen_key[SIM_ENDPOINT_KEY_SIZE];
+    struct tern_map_entry by_seen; /* world->seen */
+    struct tern_map flows;         /* by remote address */
+    uint32_t flows_number;
+};
+
+/* Datagrams that arrive together. */
+struct sim_flight {
+    struct tern_list parked; /* world->flights, when it is over */
+    struct tern_chunk *chunk;
+    uint32_t from;
+    struct tern_endpoint source;
+    struct tern_endpoint target;
+    uint8_t ecn;
+    uint16_t segment_size;
+};
+
 /* --- nodes --- */
 
 /* What an id names: an open link's end or a socket; neither while the slot is free. */
@@ -174,6 +231,8 @@ struct sim_node {
     struct sim_node_options options;
     struct tern_map_entry by_ip;
     uint8_t ip4[4];
+    uint8_t nat4[4]; /* 0.0.0.0: no NAT */
+    uint8_t home_ip4[4];
     uint32_t group;
     struct tern_mem mem;
     struct tern_trace trace;
@@ -191,6 +250,12 @@ struct sim_node {
     size_t listeners_count;
     uint16_t port_next;
     tern_time up_busy_until;
+    struct tern_list sockets;       /* struct sim_socket.all */
+    struct tern_list sockets_ready; /* struct sim_socket.ready */
+    size_t sockets_count;
+    uint16_t nat_port_next;
+    struct sim_queue up_queue; /* datagrams that wait for the uplink */
+    bool up_room_due;
 
     tern_time wake_at;
     uint64_t wake_number;
@@ -245,6 +310,9 @@ struct sim_world {
     struct tern_list links; /* struct sim_link.all */
     uint64_t links_number;
     struct tern_map cuts;
+    struct tern_map seen;     /* struct sim_socket.by_seen */
+    struct tern_list flights; /* that are over: to be used again */
+    uint32_t moves;           /* counts addresses of nodes that moved */
     bool groups_used;
     struct tern_list names;
     uint8_t *scratch;
@@ -263,6 +331,7 @@ void sim_node_pump(struct sim_node *node);
 void sim_node_wake(struct sim_node *node, uint64_t number);
 void sim_node_stop(struct sim_node *node, enum sim_crash how);
 void sim_node_free(struct sim_node *node);
+void sim_node_place(struct sim_node *node); /* under its address */
 
 /* slots.c */
 tern_link_id sim_slot_take(struct sim_node *node, struct sim_slot what);
@@ -280,6 +349,7 @@ void sim_dial_accept(struct sim_link *link);
 void sim_dial_drop_all(struct sim_node *node);
 void sim_listen(struct sim_node *node, const struct tern_command *command);
 void sim_unlisten(struct sim_node *node, tern_token token);
+uint16_t sim_port_take(struct sim_node *node);
 
 /* link.c */
 struct sim_link *sim_link_new(struct sim_node *dialer, struct sim_node *target);
@@ -309,8 +379,35 @@ void sim_end_release(struct sim_end *from);
 void sim_end_give_up(struct sim_end *from, uint64_t hold);
 tern_time sim_end_delay(struct sim_end *end); /* latency and jitter of one packet */
 
+/* socket.c */
+void sim_bind(struct sim_node *node, const struct tern_command *command);
+void sim_socket_command(struct sim_socket *socket, enum tern_command_kind kind);
+void sim_socket_transmit(struct sim_socket *socket); /* may free the socket */
+void sim_socket_room(struct sim_node *node);
+void sim_socket_vanish(struct sim_socket *socket);
+
+/* datagram.c */
+void sim_queue_init(struct sim_queue *queue, struct tern_mem *mem);
+void sim_queue_clear(struct sim_queue *queue);
+bool sim_uplink_is_full(struct sim_node *node);
+void sim_flows_clear(struct sim_socket *socket);
+void sim_flows_repath(struct sim_socket *socket);
+void sim_datagrams_send(struct sim_socket *socket, const struct tern_datagrams_out *out);
+void sim_flight_arrive(struct sim_world *world, struct sim_flight *flight);
+void sim_flight_done(struct sim_world *world, struct sim_flight *flight);
+
+/* nat.c */
+void sim_endpoint_key(const struct tern_endpoint *endpoint, uint8_t key[SIM_ENDPOINT_KEY_SIZE]);
+struct tern_endpoint sim_nat_seen_as(const struct sim_node *node, uint8_t family, uint16_t port);
+void sim_nat_open(struct sim_socket *socket, uint16_t port); /* that port, if it is free */
+void sim_nat_close(struct sim_socket *socket);
+struct sim_socket *sim_nat_find(const struct sim_world *world, const struct tern_endpoint *seen);
+
 /* net.c */
-void sim_path_of(struct sim_world *world, const struct sim_end *end, struct sim_path *path);
+void sim_net_path(const struct sim_world *world, uint32_t from, uint32_t to, struct sim_path *path);
+/* sim_serialise: when the last of size bytes has left, that wait behind all others there. */
+tern_time sim_serialise(tern_time *busy_until, tern_time start, size_t size, uint64_t rate);
+bool sim_net_any(const struct tern_endpoint *endpoint); /* an unspecified address */
 bool sim_net_passes(const struct sim_world *world, const struct sim_node *from,
                     const struct sim_node *to);
 void sim_net_release(struct sim_world *world); /* what waited for a heal or a start */
