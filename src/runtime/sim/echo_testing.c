@@ -9,7 +9,7 @@ enum {
     ECHO_COMMANDS_MAX = 4096,
     ECHO_LINKS_MAX = 4096,
     ECHO_BATCHES_MAX = 4096,
-    ECHO_DATAGRAM_SIZE = 1000,
+    ECHO_DATAGRAM_SIZE = 300,
 };
 
 static const tern_time echo_patience_ns = 10 * TERN_SECOND;
@@ -611,7 +611,7 @@ static void *echo_scenario_open(uint64_t seed, struct sim_world_options *world,
                                          .message_bytes = 20000,
                                          .store_every = 3,
                                          .job_every = 2,
-                                         .datagrams = 20};
+                                         .datagrams = 8};
     sim_world_options_draw(world, seed);
     sim_faults_options_draw(faults, seed);
     faults->kinds[SIM_FAULT_MOVE].every_ns = seed % 3 == 1 ? 5 * TERN_SECOND : 0;
