@@ -21,6 +21,7 @@
 
 #include "base/check.h"
 #include "scenarios.h"
+#include "testing/entropy.h"
 
 enum { CHECK_GOOD, CHECK_BAD, CHECK_USAGE };
 
@@ -45,10 +46,18 @@ static void print_result(const char *name, uint64_t seed, const struct sim_scena
         printf("repeat it: sim-check %s %" PRIu64 "\n", name, seed);
 }
 
+/* Everything comes from the seed, what libraries draw inside, too. */
+static bool run_seed(const struct sim_scenario *scenario, uint64_t seed,
+                     struct sim_scenario_result *result)
+{
+    tern_sim_entropy_seed(seed);
+    return sim_scenario_run(scenario, seed, result);
+}
+
 static int run_one(const struct sim_scenario *scenario, uint64_t seed)
 {
     struct sim_scenario_result result;
-    bool good = sim_scenario_run(scenario, seed, &result);
+    bool good = run_seed(scenario, seed, &result);
     print_result(scenario->name, seed, &result);
     return good ? CHECK_GOOD : CHECK_BAD;
 }
@@ -57,7 +66,7 @@ static int run_many(const struct sim_scenario *scenario, uint64_t first, uint64_
 {
     for (uint64_t seed = first; seed <= last; seed++) {
         struct sim_scenario_result result;
-        if (!sim_scenario_run(scenario, seed, &result)) {
+        if (!run_seed(scenario, seed, &result)) {
             print_result(scenario->name, seed, &result);
             return CHECK_BAD;
         }
@@ -74,7 +83,8 @@ static bool run_child(const char *name, const char *seed, const char *perturb, c
                       size_t out_size)
 {
     int ends[2];
-    if (pipe(ends) != 0)
+    char self[4096] = {0}; /* by its path: under valgrind /proc/self/exe is another program */
+    if (readlink("/proc/self/exe", self, sizeof(self) - 1) <= 0 || pipe(ends) != 0)
         return false;
     pid_t child = fork();
     if (child < 0)
@@ -84,7 +94,7 @@ static bool run_child(const char *name, const char *seed, const char *perturb, c
         close(ends[0]);
         close(ends[1]);
         setenv("MALLOC_PERTURB_", perturb, 1);
-        execl("/proc/self/exe", "sim-check", name, seed, (char *)NULL);
+        execl(self, "sim-check", name, seed, (char *)NULL);
         _exit(127);
     }
     close(ends[1]);

@@ -1,6 +1,7 @@
 #include "sim/hosts.h"
 
 #include "base/check.h"
+#include "testing/entropy.h"
 
 /* --- events of a host --- */
 
@@ -227,6 +228,7 @@ void sim_hosts_init(struct sim_hosts *hosts, const struct sim_hosts_options *opt
     struct sim_world_options world;
     sim_world_options_defaults(&world);
     world.seed = options->seed;
+    tern_sim_entropy_seed(options->seed);
     if (options->path.latency_ns != 0)
         world.path_default = options->path;
     if (options->exact)

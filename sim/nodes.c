@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "chain/audit.h"
 #include "chain/rows.h"
+#include "testing/entropy.h"
 
 static struct sim_node *node_at(const struct sim_nodes *nodes, uint32_t i)
 {
@@ -169,6 +170,8 @@ void sim_nodes_init(struct sim_nodes *nodes, const struct sim_nodes_options *opt
     sim_world_options_defaults(&world);
     world.seed = options->seed;
     world.epoch = (WORLD_TIME_MS + 300) * TERN_MILLISECOND;
+    tern_sim_entropy_seed(options->seed);
+    tern_sim_entropy_set_wall(world.epoch);
     if (options->path.latency_ns != 0)
         world.path_default = options->path;
     nodes->world = sim_world_new(&world);
