@@ -1,11 +1,16 @@
 /*
- * Sockets: listeners, dials and open links.
+ * Streams: listeners, dials and open links.
  *
- *   CONNECTING ── connected ──► OPEN ── closed by either side, error ──► CLOSING ── handle closed:
- * freed └── refused, cancelled ───────────────────────────────────────────┘
+ *   CONNECTING ── connected ──► OPEN ── closed by either side, error ──► CLOSING ──► freed
+ *        └── refused, cancelled ─────────────────────────────────────────────┘
  *
  * LINK_CLOSED is said when an open link's handle begins to close, exactly once.
+ *
+ * What the machine has given cannot be overtaken by what it finds more urgent later. So the kernel
+ * is made to hold little that it has not sent (TCP_NOTSENT_LOWAT), and while it takes less than it
+ * is given, the machine is asked for one frame at a time.
  */
+#include <netinet/tcp.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -213,7 +218,8 @@ static void link_write_rest(struct loop_link *link, const uint8_t *bytes, size_t
 static bool link_transmit(struct loop_link *link)
 {
     struct tern_loop *loop = link->loop;
-    struct tern_writer out = tern_writer_of(loop->transmit_buffer, LOOP_TRANSMIT_SIZE);
+    size_t room = link->backlogged ? LOOP_TRANSMIT_MIN : LOOP_TRANSMIT_SIZE;
+    struct tern_writer out = tern_writer_of(loop->transmit_buffer, room);
     size_t before = SIZE_MAX;
     while (out.size != before && tern_writer_left(&out) >= LOOP_TRANSMIT_MIN) {
         before = out.size;
@@ -231,7 +237,8 @@ static bool link_transmit(struct loop_link *link)
         return false;
     }
     size_t done = sent < 0 ? 0 : (size_t)sent;
-    if (done == out.size)
+    link->backlogged = done < out.size;
+    if (!link->backlogged)
         return true;
     link_write_rest(link, loop->transmit_buffer + done, out.size - done);
     return false;
@@ -272,13 +279,23 @@ void loop_link_end(struct loop_link *link, bool close)
 
 /* --- opening --- */
 
+/* Without these options a link works, less well. */
+static void link_set_options(struct loop_link *link)
+{
+    uv_os_fd_t fd;
+    int unsent = LOOP_UNSENT_SIZE;
+    (void)uv_tcp_nodelay(&link->tcp, 1);
+    if (uv_fileno((uv_handle_t *)&link->tcp, &fd) == 0)
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
+}
+
 static void link_open(struct loop_link *link, enum tern_input_kind kind, tern_token token)
 {
     struct sockaddr_storage name;
     int size = sizeof name;
     struct tern_input in = {.kind = kind, .token = token};
 
-    uv_tcp_nodelay(&link->tcp, 1);
+    link_set_options(link);
     if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&name, &size) != 0 ||
         tern_endpoint_from_sockaddr((struct sockaddr *)&name, &in.remote) != TERN_OK)
         in.err = TERN_ERR_DISCONNECTED;

@@ -17,7 +17,8 @@ enum {
     LOOP_READ_CHUNK_SIZE = 240 * 1024, /* a full Noise frame is a quarter of it: kept, not copied */
     LOOP_TRANSMIT_SIZE = 256 * 1024,
     LOOP_TRANSMIT_MIN = 64 * 1024 + 64, /* less room than this is not worth asking for */
-    LOOP_PASSES_MAX = 8,                /* transmit rounds before sockets are read again */
+    LOOP_UNSENT_SIZE = 128 * 1024, /* that the kernel holds of a link before it takes no more */
+    LOOP_PASSES_MAX = 8,           /* transmit rounds before sockets are read again */
     LOOP_LISTEN_BACKLOG = 1024,
     LOOP_SOCKET_BATCHES_MAX = 4, /* a socket sends in one round: as much as a link */
     LOOP_SOCKET_READS_MAX = 16,  /* batches a socket reads before others do */
@@ -41,6 +42,7 @@ struct loop_link {
     uint8_t *unsent; /* bytes the kernel did not take; written by the write request */
     size_t unsent_size;
     bool writing;
+    bool backlogged;  /* the kernel took less than it was given */
     bool shut_wanted; /* end our direction when all is sent */
     bool shut_done;
     bool close_wanted; /* and then close */

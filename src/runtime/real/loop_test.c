@@ -9,9 +9,11 @@
 
 #include <cmocka.h>
 
+#include <netinet/tcp.h>
+
 #include "base/check.h"
 #include "base/ring.h"
-#include "runtime/real/loop.h"
+#include "runtime/real/loop_private.h"
 
 enum { ECHO_TOTAL = 4 << 20 };
 
@@ -78,6 +80,18 @@ static void echo_listening(struct echo *e, const struct tern_input *in)
                  &(struct tern_command){.kind = TERN_COMMAND_DIAL, .token = 2, .endpoint = target});
 }
 
+/* The kernel must hold little of a link that is unsent. */
+static void echo_check_link(const struct echo *e, tern_link_id link)
+{
+    uv_os_fd_t fd;
+    int unsent = 0;
+    socklen_t size = sizeof unsent;
+    const struct loop_slot *slot = loop_slot_find(e->loop, link);
+    assert_int_equal(uv_fileno((const uv_handle_t *)&slot->link->tcp, &fd), 0);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, &size), 0);
+    assert_int_equal(unsent, LOOP_UNSENT_SIZE);
+}
+
 static void echo_input(void *self, tern_time now, const struct tern_input *in)
 {
     struct echo *e = self;
@@ -97,11 +111,13 @@ static void echo_input(void *self, tern_time now, const struct tern_input *in)
         break;
     case TERN_INPUT_ACCEPTED:
         e->accepted = in->link;
+        echo_check_link(e, in->link);
         assert_int_equal(in->token, 1);
         assert_int_equal(in->local.port, e->bound.port);
         break;
     case TERN_INPUT_DIALED:
         e->dialed = in->link;
+        echo_check_link(e, in->link);
         assert_int_equal(in->token, 2);
         assert_int_equal(in->remote.port, e->bound.port);
         echo_transmit_soon(e, in->link);
