@@ -6,6 +6,7 @@
  *     here: near 10.77.0.1, fd77::1 ══ far 10.77.0.2, fd77::2 :there
  */
 #include <fcntl.h>
+#include <net/if.h>
 #include <poll.h>
 #include <sched.h>
 #include <stdio.h>
@@ -251,6 +252,33 @@ static void a_source_that_has_gone_is_replaced(void **state)
     }
 }
 
+/* fe80::1 and fe80::2: addresses that mean something on one interface alone. */
+static void link_local_addresses_know_their_interface(void **state)
+{
+    struct net *net = *state;
+    struct pair pair;
+    run("ip addr add fe80::1/64 dev near nodad");
+    go(net->there);
+    run("ip addr add fe80::2/64 dev far nodad");
+    go(net->here);
+    pair_open(&pair, net, 6);
+    pair.far->sockets[0].echoes = true;
+    pair.to = (struct tern_endpoint){.family = 6,
+                                     .ip = {0xfe, 0x80, [15] = 2},
+                                     .port = pair.to.port,
+                                     .scope_id = if_nametoindex("near")};
+    pair_say(&pair, 100, 3);
+    (void)pair_hear(&pair, 3);
+    assert_true(pair.far->sockets[0].path.local.scope_id != 0);
+    assert_true(pair.far->sockets[0].path.remote.scope_id != 0);
+    tern_loop_process(pair.far->loop);
+    talker_hear(pair.near, 0, 3);
+    assert_memory_equal(&pair.near->sockets[0].path.remote, &pair.to, sizeof pair.to);
+    assert_int_equal(pair.near->sockets[0].path.local.ip[15], 1);
+    assert_int_equal(pair.near->sockets[0].path.local.scope_id, pair.to.scope_id);
+    pair_close(&pair);
+}
+
 static void what_a_slow_device_does_not_take_waits(void **state)
 {
     enum { BATCHES = 60, COUNT = 20, SIZE = 1400 };
@@ -282,6 +310,7 @@ int main(void)
         cmocka_unit_test(changes_of_addresses_are_told),
         cmocka_unit_test(what_is_larger_than_its_path_vanishes),
         cmocka_unit_test(a_source_that_has_gone_is_replaced),
+        cmocka_unit_test(link_local_addresses_know_their_interface),
         cmocka_unit_test(what_a_slow_device_does_not_take_waits),
     };
     if (!net_unshare()) {
