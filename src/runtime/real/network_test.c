@@ -279,12 +279,13 @@ static void link_local_addresses_know_their_interface(void **state)
     pair_close(&pair);
 }
 
+/* More than the near socket and the device take at once, less than the far socket holds. */
 static void what_a_slow_device_does_not_take_waits(void **state)
 {
-    enum { BATCHES = 60, COUNT = 20, SIZE = 1400 };
+    enum { BATCHES = 8, COUNT = 10, SIZE = 1400 };
     struct pair pair;
-    int small = 32 << 10;
-    run("tc qdisc add dev near root tbf rate 200mbit burst 32kb limit 8mb");
+    int small = 16 << 10;
+    run("tc qdisc add dev near root tbf rate 20mbit burst 16kb limit 8mb");
     pair_open(&pair, *state, 4);
     struct loop_socket *socket = loop_slot_find(pair.near->loop, pair.near->sockets[0].id)->socket;
     assert_int_equal(setsockopt(socket->udp.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small), 0);
