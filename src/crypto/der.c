@@ -39,6 +39,51 @@ bool tern_der_read(struct tern_reader *r, uint8_t tag, struct tern_view *content
     return der_read_length(r, &length) && tern_reader_bytes(r, length, contents);
 }
 
+bool tern_der_read_element(struct tern_reader *r, uint8_t tag, struct tern_view *element)
+{
+    size_t before = r->offset;
+    struct tern_view contents;
+    *element = (struct tern_view){0};
+    if (!tern_der_read(r, tag, &contents))
+        return false;
+    *element = tern_view_of(r->data + before, r->offset - before);
+    return true;
+}
+
+bool tern_der_is(const struct tern_reader *r, uint8_t tag)
+{
+    return r->err == TERN_OK && tern_reader_left(r) > 0 && r->data[r->offset] == tag;
+}
+
+bool tern_der_read_bits(struct tern_reader *r, struct tern_view *bits)
+{
+    if (!tern_der_read(r, TERN_DER_BIT_STRING, bits))
+        return false;
+    struct tern_view contents = *bits;
+    *bits = (struct tern_view){0};
+    if (contents.size == 0 || contents.data[0] != 0)
+        return tern_reader_fail(r, TERN_ERR_MALFORMED);
+    *bits = tern_view_part(contents, 1, contents.size - 1);
+    return true;
+}
+
+bool tern_der_read_oid(struct tern_reader *r, struct tern_view *oid)
+{
+    if (!tern_der_read(r, TERN_DER_OID, oid))
+        return false;
+    struct tern_view v = *oid;
+    bool starts = true; /* the next byte is a number's first */
+    for (size_t i = 0; i < v.size; i++) {
+        if (starts && v.data[i] == 0x80)
+            break;
+        starts = v.data[i] < 0x80;
+        if (i + 1 == v.size && starts)
+            return true;
+    }
+    *oid = (struct tern_view){0};
+    return tern_reader_fail(r, TERN_ERR_MALFORMED);
+}
+
 bool tern_der_read_unsigned(struct tern_reader *r, struct tern_view *magnitude)
 {
     if (!tern_der_read(r, TERN_DER_INTEGER, magnitude))
@@ -83,6 +128,12 @@ size_t tern_der_size(size_t contents_size)
 {
     size_t length = contents_size < DER_LONG ? 1 : 1 + der_length_bytes(contents_size);
     return 1 + length + contents_size;
+}
+
+void tern_der_write(struct tern_writer *w, uint8_t tag, struct tern_view contents)
+{
+    tern_der_write_header(w, tag, contents.size);
+    tern_writer_bytes(w, contents);
 }
 
 static bool der_needs_zero(struct tern_view magnitude)

@@ -107,6 +107,84 @@ static void bad_numbers_are_refused(void **state)
     assert_false(tern_der_read_unsigned(&r, &magnitude));
 }
 
+static void whole_elements_are_viewed_with_their_headers(void **state)
+{
+    (void)state;
+    static const uint8_t bytes[] = {0x30, 0x03, 0x02, 0x01, 0x05, 0x01, 0x01, 0xff};
+    struct tern_reader r = tern_reader_of(tern_view_of(bytes, sizeof bytes));
+    struct tern_view element;
+    assert_true(tern_der_is(&r, TERN_DER_SEQUENCE));
+    assert_false(tern_der_is(&r, TERN_DER_BOOLEAN));
+    assert_true(tern_der_read_element(&r, TERN_DER_SEQUENCE, &element));
+    assert_ptr_equal(element.data, bytes);
+    assert_int_equal(element.size, 5);
+    assert_true(tern_der_is(&r, TERN_DER_BOOLEAN));
+    assert_false(tern_der_read_element(&r, TERN_DER_SEQUENCE, &element));
+    assert_int_equal(element.size, 0);
+    assert_int_equal(r.err, TERN_ERR_MALFORMED);
+    assert_false(tern_der_is(&r, TERN_DER_BOOLEAN)); /* a failure sticks */
+    r = tern_reader_of(tern_view_of(bytes, 0));
+    assert_false(tern_der_is(&r, TERN_DER_SEQUENCE));
+}
+
+static void bit_strings_are_whole_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        size_t bits; /* SIZE_MAX: refused */
+    } cases[] = {
+        {"\x03\x01\x00", 3, 0},
+        {"\x03\x03\x00\xab\xcd", 5, 2},
+        {"\x03\x00", 2, SIZE_MAX},
+        {"\x03\x02\x01\xfe", 4, SIZE_MAX},
+        {"\x04\x02\x00\xfe", 4, SIZE_MAX},
+    };
+    for (size_t i = 0; i < TERN_COUNT_OF(cases); i++) {
+        struct tern_reader r = tern_reader_of(tern_view_of(cases[i].bytes, cases[i].size));
+        struct tern_view bits;
+        bool good = tern_der_read_bits(&r, &bits);
+        assert_int_equal(good, cases[i].bits != SIZE_MAX);
+        assert_int_equal(bits.size, good ? cases[i].bits : 0);
+        assert_int_equal(r.err, good ? TERN_OK : TERN_ERR_MALFORMED);
+    }
+}
+
+static void numbers_of_names_are_whole_and_minimal(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t size;
+        bool good;
+    } cases[] = {
+        {"\x06\x01\x2a", 3, true},          {"\x06\x03\x2a\x81\x00", 5, true},
+        {"\x06\x03\x2a\x81\x80", 5, false}, {"\x06\x03\x2a\x80\x01", 5, false},
+        {"\x06\x01\x80", 3, false},         {"\x06\x00", 2, false},
+        {"\x05\x01\x2a", 3, false},
+    };
+    for (size_t i = 0; i < TERN_COUNT_OF(cases); i++) {
+        struct tern_reader r = tern_reader_of(tern_view_of(cases[i].bytes, cases[i].size));
+        struct tern_view oid;
+        assert_int_equal(tern_der_read_oid(&r, &oid), cases[i].good);
+        assert_int_equal(oid.size, cases[i].good ? cases[i].size - 2 : 0);
+    }
+}
+
+static void a_written_element_is_read_again(void **state)
+{
+    (void)state;
+    uint8_t bytes[16];
+    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
+    tern_der_write(&w, TERN_DER_UTF8_STRING, tern_view_str("tern"));
+    assert_int_equal(w.size, tern_der_size(4));
+    struct tern_reader r = tern_reader_of(tern_writer_view(&w));
+    struct tern_view contents;
+    assert_true(tern_der_read(&r, TERN_DER_UTF8_STRING, &contents));
+    assert_true(tern_view_equal(contents, tern_view_str("tern")));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -114,6 +192,10 @@ int main(void)
         cmocka_unit_test(bad_elements_are_refused),
         cmocka_unit_test(numbers_come_back_without_their_sign_byte),
         cmocka_unit_test(bad_numbers_are_refused),
+        cmocka_unit_test(whole_elements_are_viewed_with_their_headers),
+        cmocka_unit_test(bit_strings_are_whole_bytes),
+        cmocka_unit_test(numbers_of_names_are_whole_and_minimal),
+        cmocka_unit_test(a_written_element_is_read_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

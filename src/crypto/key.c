@@ -160,6 +160,7 @@ tern_err tern_public_key_verify(const struct tern_public_key *key, struct tern_v
                                 struct tern_view signature)
 {
     uint8_t digest[TERN_SHA256_SIZE];
+    struct tern_openssl_scheme scheme = {.digest_size = sizeof digest};
     switch (key->type) {
     case TERN_KEY_ED25519:
         return key_verdict(signature.size == TERN_ED25519_SIGNATURE_SIZE &&
@@ -169,9 +170,10 @@ tern_err tern_public_key_verify(const struct tern_public_key *key, struct tern_v
         return key_verdict(tern_secp256k1_verify(key->as.secp256k1, digest, signature));
     case TERN_KEY_RSA:
     case TERN_KEY_ECDSA:
+        scheme.padding = key->type == TERN_KEY_RSA ? TERN_OPENSSL_PKCS1 : TERN_OPENSSL_ECDSA;
         tern_sha256(message, digest);
-        return tern_openssl_verify(tern_openssl_key_pkey(key->as.openssl),
-                                   key->type == TERN_KEY_RSA, digest, signature);
+        return tern_openssl_verify(tern_openssl_key_pkey(key->as.openssl), &scheme, digest,
+                                   signature);
     }
     TERN_UNREACHABLE();
 }

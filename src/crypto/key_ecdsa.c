@@ -1,7 +1,7 @@
 /*
- * ECDSA keys on P-256. Their DER has one shape each, so it is compared with a template rather than
- * given to a general parser: a peer's bytes reach OpenSSL as a point, never as ASN.1 with curve
- * parameters.
+ * ECDSA keys on P-256, and public ones on P-384. Their DER has one shape each, so it is compared
+ * with a template rather than given to a general parser: a peer's bytes reach OpenSSL as a point,
+ * never as ASN.1 with curve parameters.
  */
 #include <openssl/core_names.h>
 #include <openssl/ec.h>
@@ -19,6 +19,7 @@
 enum {
     ECDSA_POINT_SIZE = 65, /* 0x04, x, y */
     ECDSA_SPKI_SIZE = 91,
+    ECDSA_SPKI_SIZE_MAX = 120,
     ECDSA_DRAWS_MAX = 1000, /* one in 2^32 is refused */
 };
 
@@ -26,6 +27,22 @@ enum {
 static const uint8_t spki_head[] = {0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48,
                                     0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48,
                                     0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00};
+
+/* The same with secp384r1. */
+static const uint8_t spki_head_p384[] = {0x30, 0x76, 0x30, 0x10, 0x06, 0x07, 0x2a, 0x86,
+                                         0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b,
+                                         0x81, 0x04, 0x00, 0x22, 0x03, 0x62, 0x00};
+
+struct ecdsa_curve {
+    const char *name; /* OpenSSL's */
+    struct tern_view spki_head;
+    size_t point_size;
+};
+
+static const struct ecdsa_curve ecdsa_p256 = {
+    "prime256v1", {spki_head, sizeof spki_head}, ECDSA_POINT_SIZE};
+static const struct ecdsa_curve ecdsa_p384 = {
+    "secp384r1", {spki_head_p384, sizeof spki_head_p384}, 97};
 
 /* SEQUENCE { INTEGER 1, OCTET STRING secret, [0] OID prime256v1, [1] BIT STRING point } (SEC 1 C.4)
  */
@@ -41,14 +58,15 @@ static bool ecdsa_expect(struct tern_reader *r, const uint8_t *expected, size_t 
            tern_view_equal(bytes, tern_view_of(expected, size));
 }
 
-static OSSL_PARAM *ecdsa_params(const uint8_t *point, const BIGNUM *secret)
+static OSSL_PARAM *ecdsa_params(const struct ecdsa_curve *curve, const uint8_t *point,
+                                const BIGNUM *secret)
 {
     OSSL_PARAM_BLD *build = OSSL_PARAM_BLD_new();
     OSSL_PARAM *params = NULL;
     if (build != NULL &&
-        OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) == 1 &&
-        OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point, ECDSA_POINT_SIZE) ==
-            1 &&
+        OSSL_PARAM_BLD_push_utf8_string(build, OSSL_PKEY_PARAM_GROUP_NAME, curve->name, 0) == 1 &&
+        OSSL_PARAM_BLD_push_octet_string(build, OSSL_PKEY_PARAM_PUB_KEY, point,
+                                         curve->point_size) == 1 &&
         (secret == NULL || OSSL_PARAM_BLD_push_BN(build, OSSL_PKEY_PARAM_PRIV_KEY, secret) == 1))
         params = OSSL_PARAM_BLD_to_param(build);
     OSSL_PARAM_BLD_free(build);
@@ -57,10 +75,10 @@ static OSSL_PARAM *ecdsa_params(const uint8_t *point, const BIGNUM *secret)
 
 /* Makes the key of a point, and of a secret if there is one. BAD_KEY: the point is not on the
  * curve. */
-static tern_err ecdsa_make(const uint8_t *point, const BIGNUM *secret,
-                           struct tern_openssl_key **key)
+static tern_err ecdsa_make(const struct ecdsa_curve *curve, const uint8_t *point,
+                           const BIGNUM *secret, struct tern_openssl_key **key)
 {
-    OSSL_PARAM *params = ecdsa_params(point, secret);
+    OSSL_PARAM *params = ecdsa_params(curve, point, secret);
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
     EVP_PKEY *made = NULL;
     tern_err err = TERN_ERR_MEMORY;
@@ -74,10 +92,12 @@ static tern_err ecdsa_make(const uint8_t *point, const BIGNUM *secret,
     *key = NULL;
     if (err != TERN_OK)
         return tern_openssl_failure(err);
-    uint8_t spki[ECDSA_SPKI_SIZE];
-    memcpy(spki, spki_head, sizeof spki_head);
-    memcpy(spki + sizeof spki_head, point, ECDSA_POINT_SIZE);
-    *key = tern_openssl_key_new(made, tern_view_of(spki, sizeof spki));
+    uint8_t bytes[ECDSA_SPKI_SIZE_MAX];
+    struct tern_writer spki = tern_writer_of(bytes, sizeof bytes);
+    tern_writer_bytes(&spki, curve->spki_head);
+    tern_writer_bytes(&spki, tern_view_of(point, curve->point_size));
+    TERN_CHECK(tern_writer_ok(&spki));
+    *key = tern_openssl_key_new(made, tern_writer_view(&spki));
     return *key == NULL ? TERN_ERR_MEMORY : TERN_OK;
 }
 
@@ -103,16 +123,32 @@ static tern_err ecdsa_refuse_public(struct tern_view data)
     return tern_view_equal(curve, p256) ? TERN_ERR_BAD_KEY : TERN_ERR_UNSUPPORTED;
 }
 
+/* The point of a SubjectPublicKeyInfo on that curve. */
+static bool ecdsa_read_point(const struct ecdsa_curve *curve, struct tern_view data,
+                             struct tern_view *point)
+{
+    struct tern_reader r = tern_reader_of(data);
+    return ecdsa_expect(&r, curve->spki_head.data, curve->spki_head.size) &&
+           tern_reader_bytes(&r, curve->point_size, point) && tern_reader_left(&r) == 0 &&
+           point->data[0] == POINT_CONVERSION_UNCOMPRESSED;
+}
+
 tern_err tern_ecdsa_decode_public(struct tern_view data, struct tern_openssl_key **key)
 {
     *key = NULL;
-    struct tern_reader r = tern_reader_of(data);
     struct tern_view point;
-    if (!ecdsa_expect(&r, spki_head, sizeof spki_head) ||
-        !tern_reader_bytes(&r, ECDSA_POINT_SIZE, &point) || tern_reader_left(&r) != 0 ||
-        point.data[0] != POINT_CONVERSION_UNCOMPRESSED)
+    if (!ecdsa_read_point(&ecdsa_p256, data, &point))
         return ecdsa_refuse_public(data);
-    return ecdsa_make(point.data, NULL, key);
+    return ecdsa_make(&ecdsa_p256, point.data, NULL, key);
+}
+
+tern_err tern_ecdsa_decode_p384(struct tern_view data, struct tern_openssl_key **key)
+{
+    *key = NULL;
+    struct tern_view point;
+    if (!ecdsa_read_point(&ecdsa_p384, data, &point))
+        return TERN_ERR_BAD_KEY;
+    return ecdsa_make(&ecdsa_p384, point.data, NULL, key);
 }
 
 /* The public point of a secret. BAD_KEY: the secret is 0 or not below the group's order. */
@@ -146,7 +182,7 @@ static tern_err ecdsa_make_pair(const uint8_t bytes[TERN_ECDSA_SECRET_SIZE],
         err = ecdsa_point(secret, point);
     }
     if (err == TERN_OK)
-        err = ecdsa_make(point, secret, key);
+        err = ecdsa_make(&ecdsa_p256, point, secret, key);
     BN_clear_free(secret);
     return err;
 }

@@ -66,7 +66,7 @@ struct tern_view tern_openssl_key_public_data(const struct tern_openssl_key *key
 /* What OpenSSL's queue of errors says. */
 struct openssl_reasons {
     bool memory; /* it lacked memory */
-    bool other;  /* it names something else, beyond the EVP layer's "it failed" */
+    bool other;  /* it names something else, beyond "it failed below" */
 };
 
 /* Empties the queue. */
@@ -80,7 +80,7 @@ static struct openssl_reasons openssl_take_reasons(void)
             break;
         if (ERR_GET_REASON(code) == ERR_R_MALLOC_FAILURE)
             reasons.memory = true;
-        else if (ERR_GET_LIB(code) != ERR_LIB_EVP)
+        else if (ERR_GET_LIB(code) != ERR_LIB_EVP && !ERR_COMMON_ERROR(code))
             reasons.other = true;
     }
     return reasons;
@@ -91,12 +91,39 @@ tern_err tern_openssl_failure(tern_err err)
     return openssl_take_reasons().memory ? TERN_ERR_MEMORY : err;
 }
 
-static EVP_PKEY_CTX *openssl_begin(EVP_PKEY *pkey, bool rsa, int (*init)(EVP_PKEY_CTX *))
+static const EVP_MD *openssl_md(size_t digest_size)
+{
+    switch (digest_size) {
+    case 32:
+        return EVP_sha256();
+    case 48:
+        return EVP_sha384();
+    case 64:
+        return EVP_sha512();
+    }
+    TERN_UNREACHABLE();
+}
+
+static bool openssl_set_padding(EVP_PKEY_CTX *context, enum tern_openssl_padding padding)
+{
+    switch (padding) {
+    case TERN_OPENSSL_ECDSA:
+        return true;
+    case TERN_OPENSSL_PKCS1:
+        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1;
+    case TERN_OPENSSL_PSS:
+        return EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PSS_PADDING) == 1 &&
+               EVP_PKEY_CTX_set_rsa_pss_saltlen(context, RSA_PSS_SALTLEN_DIGEST) == 1;
+    }
+    TERN_UNREACHABLE();
+}
+
+static EVP_PKEY_CTX *openssl_begin(EVP_PKEY *pkey, const struct tern_openssl_scheme *scheme,
+                                   int (*init)(EVP_PKEY_CTX *))
 {
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
-    if (context != NULL && init(context) == 1 &&
-        (!rsa || EVP_PKEY_CTX_set_rsa_padding(context, RSA_PKCS1_PADDING) == 1) &&
-        EVP_PKEY_CTX_set_signature_md(context, EVP_sha256()) == 1)
+    if (context != NULL && init(context) == 1 && openssl_set_padding(context, scheme->padding) &&
+        EVP_PKEY_CTX_set_signature_md(context, openssl_md(scheme->digest_size)) == 1)
         return context;
     EVP_PKEY_CTX_free(context);
     ERR_clear_error();
@@ -106,7 +133,9 @@ static EVP_PKEY_CTX *openssl_begin(EVP_PKEY *pkey, bool rsa, int (*init)(EVP_PKE
 tern_err tern_openssl_sign(EVP_PKEY *pkey, bool rsa, const uint8_t digest[TERN_SHA256_SIZE],
                            struct tern_writer *signature)
 {
-    EVP_PKEY_CTX *context = openssl_begin(pkey, rsa, EVP_PKEY_sign_init);
+    const struct tern_openssl_scheme scheme = {
+        .padding = rsa ? TERN_OPENSSL_PKCS1 : TERN_OPENSSL_ECDSA, .digest_size = TERN_SHA256_SIZE};
+    EVP_PKEY_CTX *context = openssl_begin(pkey, &scheme, EVP_PKEY_sign_init);
     if (context == NULL)
         return TERN_ERR_MEMORY;
     uint8_t bytes[TERN_SIGNATURE_SIZE_MAX];
@@ -134,19 +163,20 @@ static bool openssl_is_ecdsa_signature(struct tern_view signature)
            tern_reader_left(&pair) == 0;
 }
 
-tern_err tern_openssl_verify(EVP_PKEY *pkey, bool rsa, const uint8_t digest[TERN_SHA256_SIZE],
-                             struct tern_view signature)
+tern_err tern_openssl_verify(EVP_PKEY *pkey, const struct tern_openssl_scheme *scheme,
+                             const uint8_t *digest, struct tern_view signature)
 {
+    bool rsa = scheme->padding != TERN_OPENSSL_ECDSA;
     if (signature.size == 0 || signature.size > TERN_SIGNATURE_SIZE_MAX)
         return TERN_ERR_BAD_SIGNATURE;
     if (!rsa && !openssl_is_ecdsa_signature(signature))
         return TERN_ERR_BAD_SIGNATURE;
-    EVP_PKEY_CTX *context = openssl_begin(pkey, rsa, EVP_PKEY_verify_init);
+    EVP_PKEY_CTX *context = openssl_begin(pkey, scheme, EVP_PKEY_verify_init);
     if (context == NULL)
         return TERN_ERR_MEMORY;
     ERR_clear_error(); /* what follows is about this signature */
     int verdict =
-        EVP_PKEY_verify(context, signature.data, signature.size, digest, TERN_SHA256_SIZE);
+        EVP_PKEY_verify(context, signature.data, signature.size, digest, scheme->digest_size);
     EVP_PKEY_CTX_free(context);
     if (verdict == 1)
         return TERN_OK;

@@ -39,13 +39,22 @@ void tern_openssl_key_unref(struct tern_openssl_key *key);
 struct evp_pkey_st *tern_openssl_key_pkey(const struct tern_openssl_key *key);
 struct tern_view tern_openssl_key_public_data(const struct tern_openssl_key *key);
 
-/* Signatures over a digest, by an EVP_PKEY. rsa says that PKCS #1 v1.5 padding is wanted. */
+/* How an EVP_PKEY signs: which digest, by its size (SHA-256, SHA-384, SHA-512), and of RSA which
+ * padding (PSS with a salt of the digest's size). */
+enum tern_openssl_padding { TERN_OPENSSL_ECDSA, TERN_OPENSSL_PKCS1, TERN_OPENSSL_PSS };
+struct tern_openssl_scheme {
+    enum tern_openssl_padding padding;
+    size_t digest_size; /* 32, 48 or 64 (checked) */
+};
+
+/* Signatures over a digest, by an EVP_PKEY. Signing is with SHA-256; rsa says that PKCS #1 v1.5
+ * padding is wanted. */
 TERN_NODISCARD tern_err tern_openssl_sign(struct evp_pkey_st *pkey, bool rsa,
                                           const uint8_t digest[TERN_SHA256_SIZE],
                                           struct tern_writer *signature);
-TERN_NODISCARD tern_err tern_openssl_verify(struct evp_pkey_st *pkey, bool rsa,
-                                            const uint8_t digest[TERN_SHA256_SIZE],
-                                            struct tern_view signature);
+TERN_NODISCARD tern_err tern_openssl_verify(struct evp_pkey_st *pkey,
+                                            const struct tern_openssl_scheme *scheme,
+                                            const uint8_t *digest, struct tern_view signature);
 
 /* tern_openssl_failure empties the thread's error queue, which nobody else reads, and tells what a
  * failed call means: TERN_ERR_MEMORY when memory ran out on the way, else err. */
@@ -64,6 +73,19 @@ TERN_NODISCARD tern_err tern_ecdsa_generate(struct tern_random *random,
 void tern_ecdsa_encode_private(const struct tern_openssl_key *key,
                                const uint8_t secret[TERN_ECDSA_SECRET_SIZE],
                                struct tern_writer *data);
+
+/* tern_ecdsa_decode_p384 is tern_ecdsa_decode_public for the curve P-384, which certificates may be
+ * signed on. */
+TERN_NODISCARD tern_err tern_ecdsa_decode_p384(struct tern_view data,
+                                               struct tern_openssl_key **key);
+
+/* tern_ecdsa_sign_deterministic signs on P-256 with the nonce that RFC 6979 derives from secret and
+ * digest, so that the signature is a function of them. At most TERN_ECDSA_SIGNATURE_SIZE_MAX bytes.
+ * TERN_ERR_MEMORY; TERN_ERR_INTERNAL: OpenSSL failed. */
+enum { TERN_ECDSA_SIGNATURE_SIZE_MAX = 72 };
+TERN_NODISCARD tern_err tern_ecdsa_sign_deterministic(const uint8_t secret[TERN_ECDSA_SECRET_SIZE],
+                                                      const uint8_t digest[TERN_SHA256_SIZE],
+                                                      struct tern_writer *signature);
 
 TERN_NODISCARD tern_err tern_rsa_decode_public(struct tern_view data,
                                                struct tern_openssl_key **key);
