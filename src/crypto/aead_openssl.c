@@ -3,29 +3,55 @@
 #include <openssl/evp.h>
 
 #include "base/check.h"
+#include "crypto/secret.h"
 
-/* A piece and its ciphertext together take three quarters of a 32 KiB cache. */
-enum { AEAD_PIECE_SIZE = 12288 };
+static const struct aead_kind {
+    const char *name; /* OpenSSL's */
+    size_t key_size;
+    /* OpenSSL runs over ChaCha20's input twice, once to encrypt and once to authenticate: given in
+     * pieces, a piece and its ciphertext are still in the processor's nearest cache of 32 KiB at
+     * the second time. AES-GCM does both at once. */
+    size_t piece_size;
+} aead_kinds[TERN_AEAD_CIPHERS] = {
+    [TERN_AEAD_CHACHA20_POLY1305] = {"ChaCha20-Poly1305", 32, 12288},
+    [TERN_AEAD_AES_128_GCM] = {"AES-128-GCM", 16, TERN_AEAD_SIZE_MAX},
+    [TERN_AEAD_AES_256_GCM] = {"AES-256-GCM", 32, TERN_AEAD_SIZE_MAX},
+};
 
-static EVP_CIPHER_CTX *aead_context(bool encrypt)
+size_t tern_aead_key_size(enum tern_aead_cipher cipher)
 {
-    EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, "ChaCha20-Poly1305", NULL);
-    EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();
+    TERN_CHECK(cipher < TERN_AEAD_CIPHERS);
+    return aead_kinds[cipher].key_size;
+}
+
+static bool aead_context_init(struct tern_aead_context *context, enum tern_aead_cipher cipher,
+                              bool encrypt)
+{
+    EVP_CIPHER *evp_cipher = EVP_CIPHER_fetch(NULL, aead_kinds[cipher].name, NULL);
+    EVP_CIPHER_CTX *evp = EVP_CIPHER_CTX_new();
     /* The context keeps its own reference of the cipher. */
-    bool done = cipher != NULL && context != NULL &&
-                EVP_CipherInit_ex2(context, cipher, NULL, NULL, encrypt, NULL) == 1;
-    EVP_CIPHER_free(cipher);
-    if (done)
-        return context;
-    EVP_CIPHER_CTX_free(context);
-    return NULL;
+    bool done = evp_cipher != NULL && evp != NULL &&
+                EVP_CipherInit_ex2(evp, evp_cipher, NULL, NULL, encrypt, NULL) == 1;
+    EVP_CIPHER_free(evp_cipher);
+    *context = (struct tern_aead_context){.evp = evp};
+    return done;
+}
+
+static void aead_context_fini(struct tern_aead_context *context)
+{
+    EVP_CIPHER_CTX_free(context->evp);
+    tern_secret_wipe(context, sizeof *context);
 }
 
 tern_err tern_aead_engine_init(struct tern_aead_engine *engine)
 {
-    engine->seal = aead_context(true);
-    engine->open = aead_context(false);
-    if (engine->seal != NULL && engine->open != NULL)
+    bool done = true;
+    for (int i = 0; i < TERN_AEAD_CIPHERS; i++) {
+        enum tern_aead_cipher cipher = (enum tern_aead_cipher)i;
+        done = aead_context_init(&engine->seal[i], cipher, true) && done;
+        done = aead_context_init(&engine->open[i], cipher, false) && done;
+    }
+    if (done)
         return TERN_OK;
     tern_aead_engine_fini(engine);
     return TERN_ERR_MEMORY;
@@ -33,10 +59,10 @@ tern_err tern_aead_engine_init(struct tern_aead_engine *engine)
 
 void tern_aead_engine_fini(struct tern_aead_engine *engine)
 {
-    EVP_CIPHER_CTX_free(engine->seal);
-    EVP_CIPHER_CTX_free(engine->open);
-    engine->seal = NULL;
-    engine->open = NULL;
+    for (int i = 0; i < TERN_AEAD_CIPHERS; i++) {
+        aead_context_fini(&engine->seal[i]);
+        aead_context_fini(&engine->open[i]);
+    }
 }
 
 void tern_aead_counter_nonce(uint64_t counter, uint8_t nonce[TERN_AEAD_NONCE_SIZE])
@@ -46,25 +72,34 @@ void tern_aead_counter_nonce(uint64_t counter, uint8_t nonce[TERN_AEAD_NONCE_SIZ
         nonce[4 + i] = (uint8_t)(counter >> (8 * i));
 }
 
-/* Key, nonce and associated data: the same for both directions. */
-static bool aead_begin(EVP_CIPHER_CTX *context, const struct tern_aead_params *params)
+/* Sets key and nonce. A context that already has the key keeps its schedule. */
+static bool aead_set(struct tern_aead_context *context, const struct tern_aead_params *params)
 {
-    if (EVP_CipherInit_ex2(context, NULL, params->key, params->nonce, -1, NULL) != 1)
-        return false;
-    int size;
-    return params->associated.size == 0 ||
-           EVP_CipherUpdate(context, NULL, &size, params->associated.data,
-                            (int)params->associated.size) == 1;
+    size_t key_size = aead_kinds[params->cipher].key_size;
+    if (context->keyed && tern_secret_equal(context->key, params->key, key_size))
+        return EVP_CipherInit_ex2(context->evp, NULL, NULL, params->nonce, -1, NULL) == 1;
+    context->keyed =
+        EVP_CipherInit_ex2(context->evp, NULL, params->key, params->nonce, -1, NULL) == 1;
+    memcpy(context->key, params->key, key_size);
+    return context->keyed;
 }
 
-/* The text itself, in pieces: OpenSSL runs over its input twice, once to encrypt and once to
- * authenticate, and a piece is still in the processor's nearest cache at the second time. */
-static bool aead_update(EVP_CIPHER_CTX *context, struct tern_view in, uint8_t *out)
+/* Key, nonce and associated data: the same for both directions. */
+static bool aead_begin(struct tern_aead_context *context, const struct tern_aead_params *params)
+{
+    int size;
+    return aead_set(context, params) &&
+           (params->associated.size == 0 ||
+            EVP_CipherUpdate(context->evp, NULL, &size, params->associated.data,
+                             (int)params->associated.size) == 1);
+}
+
+static bool aead_update(EVP_CIPHER_CTX *evp, size_t piece_size, struct tern_view in, uint8_t *out)
 {
     for (size_t done = 0; done < in.size;) {
-        size_t piece = tern_min_size(in.size - done, AEAD_PIECE_SIZE);
+        size_t piece = tern_min_size(in.size - done, piece_size);
         int size = 0;
-        if (EVP_CipherUpdate(context, out + done, &size, in.data + done, (int)piece) != 1 ||
+        if (EVP_CipherUpdate(evp, out + done, &size, in.data + done, (int)piece) != 1 ||
             (size_t)size != piece)
             return false;
         done += piece;
@@ -75,13 +110,16 @@ static bool aead_update(EVP_CIPHER_CTX *context, struct tern_view in, uint8_t *o
 tern_err tern_aead_seal(struct tern_aead_engine *engine, const struct tern_aead_params *params,
                         struct tern_view in, uint8_t *out)
 {
-    TERN_CHECK(engine->seal != NULL);
+    TERN_CHECK(params->cipher < TERN_AEAD_CIPHERS);
+    struct tern_aead_context *context = &engine->seal[params->cipher];
+    TERN_CHECK(context->evp != NULL);
     TERN_CHECK(in.size <= TERN_AEAD_SIZE_MAX && params->associated.size <= TERN_AEAD_SIZE_MAX);
-    EVP_CIPHER_CTX *context = engine->seal;
     int size;
-    if (aead_begin(context, params) && aead_update(context, in, out) &&
-        EVP_CipherFinal_ex(context, out + in.size, &size) == 1 &&
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, TERN_AEAD_TAG_SIZE, out + in.size) == 1)
+    if (aead_begin(context, params) &&
+        aead_update(context->evp, aead_kinds[params->cipher].piece_size, in, out) &&
+        EVP_CipherFinal_ex(context->evp, out + in.size, &size) == 1 &&
+        EVP_CIPHER_CTX_ctrl(context->evp, EVP_CTRL_AEAD_GET_TAG, TERN_AEAD_TAG_SIZE,
+                            out + in.size) == 1)
         return TERN_OK;
     return TERN_ERR_INTERNAL;
 }
@@ -89,11 +127,12 @@ tern_err tern_aead_seal(struct tern_aead_engine *engine, const struct tern_aead_
 tern_err tern_aead_open(struct tern_aead_engine *engine, const struct tern_aead_params *params,
                         struct tern_view in, uint8_t *out)
 {
-    TERN_CHECK(engine->open != NULL);
+    TERN_CHECK(params->cipher < TERN_AEAD_CIPHERS);
+    struct tern_aead_context *context = &engine->open[params->cipher];
+    TERN_CHECK(context->evp != NULL);
     TERN_CHECK(in.size <= TERN_AEAD_SIZE_MAX && params->associated.size <= TERN_AEAD_SIZE_MAX);
     if (in.size < TERN_AEAD_TAG_SIZE)
         return TERN_ERR_BAD_MAC;
-    EVP_CIPHER_CTX *context = engine->open;
     struct tern_view text = tern_view_of(in.data, in.size - TERN_AEAD_TAG_SIZE);
     /* A copy: the library's parameter is not const, and in may overlap out. */
     uint8_t tag[TERN_AEAD_TAG_SIZE];
@@ -101,8 +140,9 @@ tern_err tern_aead_open(struct tern_aead_engine *engine, const struct tern_aead_
     uint8_t end[TERN_AEAD_TAG_SIZE]; /* stays empty: a stream cipher keeps nothing back */
     int size;
     if (aead_begin(context, params) &&
-        EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, sizeof tag, tag) == 1 &&
-        aead_update(context, text, out) && EVP_CipherFinal_ex(context, end, &size) == 1)
+        EVP_CIPHER_CTX_ctrl(context->evp, EVP_CTRL_AEAD_SET_TAG, sizeof tag, tag) == 1 &&
+        aead_update(context->evp, aead_kinds[params->cipher].piece_size, text, out) &&
+        EVP_CipherFinal_ex(context->evp, end, &size) == 1)
         return TERN_OK;
     return TERN_ERR_BAD_MAC;
 }

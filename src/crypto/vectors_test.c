@@ -15,7 +15,9 @@
 
 #include "crypto/aead.h"
 #include "crypto/key.h"
+#include "crypto/key_types.h"
 #include "crypto/sha256.h"
+#include "crypto/sha384.h"
 #include "crypto/test_hex.h"
 #include "crypto/x25519.h"
 #include "wire/protobuf.h"
@@ -162,6 +164,28 @@ static void ecdsa_p256_agrees(void **state)
     assert_true(for_each("wycheproof/ecdsa_secp256r1_sha256", check_p256) > 400);
 }
 
+/* P-384 is for certificates: no identity key. */
+static void check_p384(const struct vector *v)
+{
+    const struct tern_openssl_scheme scheme = {TERN_OPENSSL_ECDSA, TERN_SHA384_SIZE};
+    uint8_t digest[TERN_SHA384_SIZE];
+    struct tern_view message = field(v->test, "msg");
+    struct tern_openssl_key *key;
+    assert_int_equal(tern_ecdsa_decode_p384(field(v->group, "key"), &key), TERN_OK);
+    tern_sha384_parts(&message, 1, digest);
+    tern_err err =
+        tern_openssl_verify(tern_openssl_key_pkey(key), &scheme, digest, field(v->test, "sig"));
+    assert_true(err == TERN_OK || err == TERN_ERR_BAD_SIGNATURE);
+    check_verdict(v, err == TERN_OK);
+    tern_openssl_key_unref(key);
+}
+
+static void ecdsa_p384_agrees(void **state)
+{
+    (void)state;
+    assert_true(for_each("wycheproof/ecdsa_secp384r1_sha384", check_p384) > 400);
+}
+
 static void check_secp256k1(const struct vector *v)
 {
     struct tern_view point = field(v->group, "key");
@@ -193,7 +217,7 @@ static void rsa_agrees(void **state)
 
 static struct tern_aead_engine engine;
 
-static void check_aead(const struct vector *v)
+static void check_aead(const struct vector *v, enum tern_aead_cipher cipher)
 {
     struct tern_view nonce = field(v->test, "iv");
     if (nonce.size != TERN_AEAD_NONCE_SIZE)
@@ -201,15 +225,16 @@ static void check_aead(const struct vector *v)
     static uint8_t sealed[BYTES_MAX];
     static uint8_t out[BYTES_MAX];
     struct tern_view message = field(v->test, "msg");
-    struct tern_aead_params params = {.key = field(v->test, "key").data,
-                                      .associated = field(v->test, "aad")};
+    struct tern_aead_params params = {
+        .cipher = cipher, .key = field(v->test, "key").data, .associated = field(v->test, "aad")};
     memcpy(params.nonce, nonce.data, sizeof params.nonce);
     struct tern_writer w = tern_writer_of(sealed, sizeof sealed);
     tern_writer_bytes(&w, field(v->test, "ct"));
     tern_writer_bytes(&w, field(v->test, "tag"));
     tern_err err = tern_aead_open(&engine, &params, tern_writer_view(&w), out);
     check_verdict(v, err == TERN_OK);
-    assert_int_equal(tern_aead_open_small(&params, tern_writer_view(&w), out), err);
+    if (cipher == TERN_AEAD_CHACHA20_POLY1305)
+        assert_int_equal(tern_aead_open_small(&params, tern_writer_view(&w), out), err);
     if (err != TERN_OK)
         return;
     assert_memory_equal(out, message.data, message.size);
@@ -217,11 +242,31 @@ static void check_aead(const struct vector *v)
     assert_memory_equal(out, sealed, w.size);
 }
 
-static void chacha20_poly1305_agrees(void **state)
+static void check_chacha20(const struct vector *v)
+{
+    check_aead(v, TERN_AEAD_CHACHA20_POLY1305);
+}
+
+static size_t aes_counts[2];
+
+static void check_aes(const struct vector *v)
+{
+    size_t key_size = field(v->test, "key").size;
+    if (key_size == 24)
+        return; /* AES-192 is not ours */
+    bool longer = key_size == tern_aead_key_size(TERN_AEAD_AES_256_GCM);
+    assert_true(longer || key_size == tern_aead_key_size(TERN_AEAD_AES_128_GCM));
+    aes_counts[longer]++;
+    check_aead(v, longer ? TERN_AEAD_AES_256_GCM : TERN_AEAD_AES_128_GCM);
+}
+
+static void aead_ciphers_agree(void **state)
 {
     (void)state;
     assert_int_equal(tern_aead_engine_init(&engine), TERN_OK);
-    assert_true(for_each("wycheproof/chacha20_poly1305", check_aead) > 300);
+    assert_true(for_each("wycheproof/chacha20_poly1305", check_chacha20) > 300);
+    assert_true(for_each("wycheproof/aes_gcm", check_aes) > 300);
+    assert_true(aes_counts[0] > 90 && aes_counts[1] > 90);
     tern_aead_engine_fini(&engine);
 }
 
@@ -243,6 +288,40 @@ static void hkdf_agrees(void **state)
 {
     (void)state;
     assert_true(for_each("wycheproof/hkdf_sha256", check_hkdf) > 80);
+}
+
+/* Extraction is an HMAC, with the salt as key. */
+static void check_hkdf_sha384(const struct vector *v)
+{
+    static uint8_t out[TERN_HKDF_SHA384_SIZE_MAX];
+    size_t size = (size_t)json_integer_value(json_object_get(v->test, "size"));
+    assert_int_equal(v->valid, size <= sizeof out);
+    if (!v->valid)
+        return;
+    uint8_t key[TERN_SHA384_SIZE];
+    tern_hmac_sha384(field(v->test, "salt"), field(v->test, "ikm"), key);
+    tern_hkdf_expand_sha384(key, field(v->test, "info"), (struct tern_span){out, size});
+    assert_true(tern_view_equal(tern_view_of(out, size), field(v->test, "okm")));
+}
+
+static void hkdf_sha384_agrees(void **state)
+{
+    (void)state;
+    assert_true(for_each("wycheproof/hkdf_sha384", check_hkdf_sha384) > 80);
+}
+
+static void check_hmac_sha384(const struct vector *v)
+{
+    uint8_t mac[TERN_SHA384_SIZE];
+    tern_hmac_sha384(field(v->test, "key"), field(v->test, "msg"), mac);
+    struct tern_view tag = field(v->test, "tag");
+    check_verdict(v, tern_view_equal(tag, tern_view_of(mac, tern_min_size(tag.size, sizeof mac))));
+}
+
+static void hmac_sha384_agrees(void **state)
+{
+    (void)state;
+    assert_true(for_each("wycheproof/hmac_sha384", check_hmac_sha384) > 150);
 }
 
 static void check_hmac(const struct vector *v)
@@ -312,11 +391,14 @@ int main(void)
         cmocka_unit_test(x25519_agrees),
         cmocka_unit_test(ed25519_agrees),
         cmocka_unit_test(ecdsa_p256_agrees),
+        cmocka_unit_test(ecdsa_p384_agrees),
         cmocka_unit_test(secp256k1_agrees),
         cmocka_unit_test(rsa_agrees),
-        cmocka_unit_test(chacha20_poly1305_agrees),
+        cmocka_unit_test(aead_ciphers_agree),
         cmocka_unit_test(hkdf_agrees),
         cmocka_unit_test(hmac_agrees),
+        cmocka_unit_test(hkdf_sha384_agrees),
+        cmocka_unit_test(hmac_sha384_agrees),
         cmocka_unit_test(the_keys_of_the_specification_are_read_and_written_the_same),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
