@@ -25,6 +25,7 @@ struct pump_end {
     struct tern_job *job; /* given out, not run yet */
     unsigned jobs_count;
     bool done;
+    bool ended; /* the remote ended in good order */
     tern_err err;
     uint64_t sent_size;
     uint64_t got_size;
@@ -90,7 +91,9 @@ static inline void pump_drain(struct pump_end *end)
             end->got_size += event.data.view.size;
             break;
         case TERN_CHANNEL_END:
-            TERN_UNREACHABLE();
+            TERN_CHECK(!end->ended);
+            end->ended = true;
+            break;
         }
     }
 }
