@@ -62,8 +62,10 @@ struct conn_stack {
     struct tern_channel channels[CONN_CHANNELS_MAX];
     struct conn_input inputs[CONN_CHANNELS_MAX + 1]; /* of channel i; [count]: of the consumer */
     uint8_t count;
-    uint8_t opened; /* channels that can carry what is above them */
-    uint8_t err_of; /* the channel that has failed: what was good before that still counts */
+    uint8_t opened;   /* channels that are done with their handshake */
+    uint8_t carries;  /* of them, those that can carry what is above: fewer when one has ended */
+    uint8_t shutting; /* channels that are still to say their farewell, from the innermost on */
+    uint8_t err_of;   /* the channel that has failed: what was good before that still counts */
     tern_err err;
 };
 
@@ -84,6 +86,7 @@ struct tern_conn {
     tern_time now;      /* of the newest call */
     tern_time deadline; /* of the upgrade, or of saying goodbye */
     tern_time rtt_ns;
+    tern_wall_time wall;           /* when it was made; 0: not known */
     struct tern_peer_id *expected; /* NULL: any, or checked already */
     struct conn_select
         *select_secure; /* until a listener's echo is sent, or a dialer's answer is in */
@@ -134,7 +137,8 @@ void conn_stack_job_done(struct tern_conn *conn, tern_time now, struct tern_job 
 void conn_stack_send(struct tern_conn *conn, tern_time now, struct tern_writer *out);
 bool conn_stack_want_send(const struct tern_conn *conn);
 
-/* conn_stack_shut makes every channel say its farewell. */
+/* conn_stack_shut makes every channel say its farewell, the innermost first, when all that was to
+ * be said inside it has gone. */
 void conn_stack_shut(struct tern_conn *conn);
 void conn_stack_fini(struct tern_conn *conn);
 

@@ -112,10 +112,22 @@ static void stack_event(struct tern_conn *conn, tern_time now, size_t at,
         conn->stack.inputs[at + 1].slice = event->data;
         return;
     case TERN_CHANNEL_END:
+        conn->stack.carries = (uint8_t)at;
         tern_conn_link_end(conn, now);
         return;
     }
     TERN_UNREACHABLE();
+}
+
+/* Draws one event of a channel; false: there is none. */
+static bool stack_draw(struct tern_conn *conn, tern_time now, size_t at)
+{
+    struct tern_channel *channel = &conn->stack.channels[at];
+    struct tern_channel_event event;
+    if (!channel->ops->next(channel->self, &event))
+        return false;
+    stack_event(conn, now, at, &event);
+    return true;
 }
 
 /* Draws one event of a channel, or gives it bytes; true: something happened. */
@@ -124,15 +136,14 @@ static bool stack_step(struct tern_conn *conn, tern_time now, size_t at)
     struct conn_stack *stack = &conn->stack;
     struct tern_channel *channel = &stack->channels[at];
     struct conn_input *in = &stack->inputs[at];
-    struct tern_channel_event event;
     size_t used = 0;
     if (conn->job_out)
         return false;
-    if (channel->ops->next(channel->self, &event)) {
-        stack_event(conn, now, at, &event);
+    if (stack_draw(conn, now, at))
         return true;
-    }
     if (stack->err != TERN_OK && stack->err_of == at) {
+        if (stack->carries > at)
+            stack->carries = (uint8_t)at;
         conn_fail(conn, stack->err, channel->ops->fault(channel->self));
         return false;
     }
@@ -140,8 +151,9 @@ static bool stack_step(struct tern_conn *conn, tern_time now, size_t at)
         return false;
     tern_err err = channel->ops->recv(channel->self, now, in->slice, &used);
     input_advance(in, used);
+    /* A channel may take nothing and still have something to say: a job that looks at it first. */
     if (err == TERN_OK)
-        return used > 0;
+        return used > 0 || stack_draw(conn, now, at);
     stack->err = err;
     stack->err_of = (uint8_t)at;
     return true;
@@ -299,12 +311,24 @@ static void stack_say(struct tern_conn *conn, tern_time now, size_t depth, struc
     }
 }
 
-void conn_stack_send(struct tern_conn *conn, tern_time now, struct tern_writer *out)
+/* How deep anything can be said now. */
+static size_t stack_reach(const struct conn_stack *stack)
+{
+    return tern_min_size(stack->count, stack->carries);
+}
+
+static bool stack_any_pending(const struct tern_conn *conn)
+{
+    for (size_t depth = 0; depth <= stack_reach(&conn->stack); depth++)
+        if (stack_pending(conn, depth))
+            return true;
+    return false;
+}
+
+static void stack_send(struct tern_conn *conn, tern_time now, struct tern_writer *out)
 {
     struct conn_stack *stack = &conn->stack;
-    if (tern_writer_left(out) < STACK_ROOM_MIN)
-        return;
-    for (size_t depth = 0; depth <= stack->count && depth <= stack->opened; depth++) {
+    for (size_t depth = 0; depth <= stack_reach(stack); depth++) {
         struct stack_frames frames;
         bool more = stack_pending(conn, depth);
         while (more && frames_open(conn, depth, out, &frames)) {
@@ -317,19 +341,38 @@ void conn_stack_send(struct tern_conn *conn, tern_time now, struct tern_writer *
     }
 }
 
+/* Lets the next channel say its farewell; false: there is none left that has one. */
+static bool stack_shut_next(struct conn_stack *stack)
+{
+    while (stack->shutting > 0) {
+        const struct tern_channel *channel = &stack->channels[--stack->shutting];
+        if (channel->ops->shut == NULL)
+            continue;
+        channel->ops->shut(channel->self);
+        return true;
+    }
+    return false;
+}
+
+void conn_stack_send(struct tern_conn *conn, tern_time now, struct tern_writer *out)
+{
+    if (tern_writer_left(out) < STACK_ROOM_MIN)
+        return;
+    do {
+        stack_send(conn, now, out);
+    } while (!stack_any_pending(conn) && stack_shut_next(&conn->stack));
+}
+
 bool conn_stack_want_send(const struct tern_conn *conn)
 {
-    for (size_t depth = 0; depth <= conn->stack.count && depth <= conn->stack.opened; depth++)
-        if (stack_pending(conn, depth))
+    const struct conn_stack *stack = &conn->stack;
+    for (size_t i = 0; i < stack->shutting; i++)
+        if (stack->channels[i].ops->shut != NULL)
             return true;
-    return false;
+    return stack_any_pending(conn);
 }
 
 void conn_stack_shut(struct tern_conn *conn)
 {
-    for (size_t i = conn->stack.count; i-- > 0;) {
-        const struct tern_channel *channel = &conn->stack.channels[i];
-        if (channel->ops->shut != NULL && i < conn->stack.opened)
-            channel->ops->shut(channel->self);
-    }
+    conn->stack.shutting = conn->stack.carries;
 }

@@ -220,6 +220,7 @@ void conn_upgrade_opened(struct tern_conn *conn, tern_time now, size_t at)
     const struct tern_channel *secure = &conn->stack.channels[at];
     TERN_CHECK(at == conn->stack.opened);
     conn->stack.opened++;
+    conn->stack.carries = conn->stack.opened;
     tern_mem_free(conn->mem, conn->expected, sizeof *conn->expected);
     conn->expected = NULL;
     tern_err err = upgrade_secured(conn, now, secure->ops->remote(secure->self)->muxer);

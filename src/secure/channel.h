@@ -16,7 +16,8 @@
  * (used = 0), which is back-pressure.
  *
  * The owner's loop: recv; drain next (run or post the job it gives); when control_pending, control;
- * then seal. recv again with what is left, until it takes nothing.
+ * then seal. recv again with what is left, until it takes nothing. A channel may look at bytes
+ * without taking them and give a job for them: next is drained after every recv.
  */
 #ifndef TERN_SECURE_CHANNEL_H
 #define TERN_SECURE_CHANNEL_H
@@ -67,7 +68,8 @@ struct tern_channel_ops {
      * sticks, as recv's does. */
     tern_err (*job_done)(void *self, tern_time now, struct tern_job *job);
 
-    /* control writes pending handshake bytes, as many as fit; nothing when there are none. */
+    /* control writes pending handshake bytes, as many as fit; nothing when there are none. After an
+     * error they are an alert that tells the remote of it, or nothing. */
     void (*control)(void *self, tern_time now, struct tern_writer *out);
     bool (*control_pending)(const void *self);
 
