@@ -62,6 +62,7 @@ static struct tern_conn *conn_alloc(const struct tern_conn_config *config,
     conn->mem = config->mem;
     conn->scope = options->scope;
     conn->role = options->role;
+    conn->wall = options->wall;
     conn->now = now;
     conn->deadline = tern_time_add(now, config->upgrade_timeout_ns);
     tern_list_init(&conn->negotiating);

@@ -4,7 +4,8 @@
  * out, events out.
  *
  *   UPGRADING: [HTTPS →] [WebSocket →] [private network →]
- *              /multistream → /noise → handshake [→ /multistream → /yamux when not agreed early]
+ *              /multistream → /noise or /tls/1.0.0 → handshake
+ *              [→ /multistream → /yamux when not agreed early]
  *       │ ESTABLISHED (remote identity known and, for a dialer, as expected)
  *   OPEN: streams
  *       │ tern_conn_close (also the owner's answer to the remote's GOAWAY)
@@ -13,8 +14,8 @@
  *
  * Round trips: the dialer's first flight holds both multistream headers, the proposal and the first
  * handshake message; stream frames with a lazily negotiated protocol and its first bytes ride
- * behind the last handshake message. TCP + Noise + yamux reach the first byte of an answer in 3
- * RTT, TCP's included.
+ * behind the last handshake message. TCP, Noise or TLS, and yamux reach the first byte of an answer
+ * in 3 RTT, TCP's included.
  *
  * A session (mux/session.h: QUIC, WebRTC, WebTransport) is a connection, too: it has been wrapped,
  * secured and multiplexed by its transport, so it begins at ESTABLISHED, and no link bytes go
@@ -33,8 +34,9 @@
 
 struct tern_aead_engine;
 struct tern_noise_identity;
+struct tern_tls_identity;
 
-enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_PLAINTEXT };
+enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_TLS, TERN_SECURE_PLAINTEXT };
 enum tern_muxer_kind { TERN_MUXER_YAMUX };
 enum {
     TERN_CONN_PROTOCOLS_OFFERED_MAX = 8,
@@ -69,6 +71,7 @@ struct tern_conn_config {
     struct tern_metrics *metrics;
     struct tern_aead_engine *aead;
     const struct tern_noise_identity *noise;
+    const struct tern_tls_identity *tls; /* NULL where secure does not hold it */
     const struct tern_private_key *identity;
     const struct tern_protocol_table *protocols;
     struct tern_scope *windows; /* the global budget that stream windows grow under */
@@ -88,6 +91,7 @@ struct tern_conn_options {
     enum tern_role role;
     const struct tern_peer_id *expected_peer; /* the dialled identity, or NULL for any; copied */
     struct tern_scope *scope;                 /* of this connection; outlives it */
+    tern_wall_time wall;                      /* for the validity of certificates; 0: not known */
 };
 
 enum tern_conn_event_kind {

@@ -3,13 +3,15 @@
  * between them (moved in pieces, cut, flipped, swapped, added) and of what their owners do. With
  * the plaintext channel the changes reach the muxer and the streams' negotiation.
  *
- * Byte 0: bit 0 plaintext, bit 1 and 2 late muxers, bit 3 both dial. Then pairs (what, argument).
+ * Byte 0: bit 0 plaintext, bit 1 and 2 late muxers, bit 3 both dial, bit 4 TLS unless plaintext.
+ * Then pairs (what, argument).
  */
 #include "conn/conn.h"
 
 #include "base/check.h"
 #include "crypto/aead.h"
 #include "secure/noise.h"
+#include "secure/tls.h"
 
 enum { FUZZ_WIRE_MAX = 1 << 18, FUZZ_EVENTS_MAX = 100000, FUZZ_OPS_MAX = 600, FUZZ_KINDS = 12 };
 
@@ -31,6 +33,7 @@ struct fuzz_host {
     struct tern_random random;
     struct tern_private_key key;
     struct tern_noise_identity noise;
+    struct tern_tls_identity tls;
     struct tern_aead_engine aead;
 };
 
@@ -58,6 +61,9 @@ static struct fuzz_host *fuzz_host(void)
     TERN_CHECK(tern_private_key_generate(TERN_KEY_ED25519, &host.random, &host.key) == TERN_OK);
     TERN_CHECK(tern_noise_identity_init(&host.noise, &host.mem, &host.random, &host.key) ==
                TERN_OK);
+    const struct tern_tls_identity_options tls = {
+        .mem = &host.mem, .random = &host.random, .host_key = &host.key};
+    TERN_CHECK(tern_tls_identity_init(&host.tls, &tls) == TERN_OK);
     TERN_CHECK(tern_aead_engine_init(&host.aead) == TERN_OK);
     return &host;
 }
@@ -220,6 +226,13 @@ static void fuzz_step(struct fuzz *f, uint8_t what, uint8_t arg)
     }
 }
 
+static enum tern_secure_kind fuzz_secure(uint8_t flags)
+{
+    if (flags & 1)
+        return TERN_SECURE_PLAINTEXT;
+    return flags & 16 ? TERN_SECURE_TLS : TERN_SECURE_NOISE;
+}
+
 static void fuzz_open_ends(struct fuzz *f, uint8_t flags)
 {
     struct fuzz_host *host = fuzz_host();
@@ -232,10 +245,11 @@ static void fuzz_open_ends(struct fuzz *f, uint8_t flags)
             .metrics = &f->metrics,
             .aead = &host->aead,
             .noise = &host->noise,
+            .tls = &host->tls,
             .identity = &host->key,
             .protocols = &f->table,
             .windows = &f->windows,
-            .secure = {flags & 1 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE},
+            .secure = {fuzz_secure(flags)},
             .secure_count = 1,
             .muxers = {TERN_MUXER_YAMUX},
             .muxers_count = 1,

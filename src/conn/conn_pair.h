@@ -16,6 +16,7 @@
 #include "crypto/key.h"
 #include "golden.h"
 #include "secure/noise.h"
+#include "secure/tls.h"
 #include "sim_pair.h"
 
 #define CONN_PAIR_ECHO  "/test/echo/1"
@@ -48,6 +49,7 @@ struct conn_end {
     struct tern_random random;
     struct tern_private_key key;
     struct tern_noise_identity noise;
+    struct tern_tls_identity tls;
     struct tern_peer_id id;
     struct tern_scope scope;
     struct tern_metrics metrics;

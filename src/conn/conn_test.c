@@ -118,6 +118,90 @@ static void plaintext_upgrade_flight_by_flight(void **state)
     close_pair(&f);
 }
 
+static void tls_upgrade_flight_by_flight(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = plain_options();
+    options.open_size = 1;
+    options.secure = TERN_SECURE_TLS;
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    golden_expect(&pair->log, "0.0 a sends\n"
+                              "50.0 b job\n"
+                              "50.0 b sends\n"
+                              "100.0 a job\n"
+                              "100.0 a established\n"
+                              "100.0 a sends\n"
+                              "150.0 b job\n"
+                              "150.0 b established\n"
+                              "150.0 b opened /test/echo/1\n"
+                              "150.0 b readable\n"
+                              "150.0 b sends\n"
+                              "200.0 a rtt\n"
+                              "200.0 a ready 0\n"
+                              "200.0 a readable\n"
+                              "200.0 a sends\n"
+                              "250.0 b rtt\n");
+    for (int side = 0; side < 2; side++)
+        assert_true(tern_view_equal(tern_conn_remote(pair->ends[side].conn)->muxer,
+                                    tern_view_str("/yamux/1.0.0")));
+    close_pair(&f);
+}
+
+static void tls_upgrade_with_a_late_muxer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = plain_options();
+    options.open_size = 1;
+    options.secure = TERN_SECURE_TLS;
+    options.late_muxer[1] = true;
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    golden_expect(&pair->log, "0.0 a sends\n"
+                              "50.0 b job\n"
+                              "50.0 b sends\n"
+                              "100.0 a job\n"
+                              "100.0 a established\n"
+                              "100.0 a sends\n"
+                              "150.0 b job\n"
+                              "150.0 b established\n"
+                              "150.0 b opened /test/echo/1\n"
+                              "150.0 b readable\n"
+                              "150.0 b sends\n"
+                              "200.0 a rtt\n"
+                              "200.0 a ready 0\n"
+                              "200.0 a readable\n"
+                              "200.0 a sends\n"
+                              "250.0 b rtt\n");
+    assert_int_equal(tern_conn_remote(pair->ends[0].conn)->muxer.size, 0);
+    close_pair(&f);
+}
+
+/* Behind CLOSED the channel says its own farewell. */
+static void tls_says_goodbye_too(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = plain_options();
+    options.secure = TERN_SECURE_TLS;
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    golden_fini(&pair->log);
+    golden_init(&pair->log);
+    tern_conn_close(pair->ends[0].conn, pair->link.now, 0x1006);
+    conn_pair_serve(&pair->ends[0], pair->link.now);
+    conn_pair_run(pair, 2 * TERN_SECOND);
+    golden_expect(&pair->log, "250.0 a sends\n"
+                              "250.0 a closed OK NONE\n"
+                              "250.0 a sends\n" /* close_notify */
+                              "300.0 b goaway 0x1006\n"
+                              "300.0 b closed DISCONNECTED NONE\n"
+                              "300.0 b sends\n");
+    close_pair(&f);
+}
+
 static void a_dialer_of_two_channels_goes_on_to_the_one_that_is_served(void **state)
 {
     (void)state;
@@ -187,6 +271,10 @@ static void the_first_byte_of_an_answer_comes_after_three_round_trips(void **sta
         {"a dialer without early muxers", {true, false}, TERN_SECURE_NOISE},
         {"a listener without early muxers", {false, true}, TERN_SECURE_NOISE},
         {"neither", {true, true}, TERN_SECURE_NOISE},
+        {"TLS, early muxer", {false, false}, TERN_SECURE_TLS},
+        {"TLS, a dialer without early muxers", {true, false}, TERN_SECURE_TLS},
+        {"TLS, a listener without early muxers", {false, true}, TERN_SECURE_TLS},
+        {"TLS, neither", {true, true}, TERN_SECURE_TLS},
     };
     const tern_time round_trip = 2 * LATENCY;
     const tern_time tcp = round_trip;
@@ -360,6 +448,9 @@ static void verbs_wait_for_a_stream_that_is_not_lazy(void **state)
 
 /* --- segmentation, jobs, keep-alive --- */
 
+static const enum tern_secure_kind each_secure[] = {TERN_SECURE_NOISE, TERN_SECURE_TLS,
+                                                    TERN_SECURE_PLAINTEXT};
+
 static void any_segmentation_gives_the_same(void **state)
 {
     (void)state;
@@ -369,7 +460,7 @@ static void any_segmentation_gives_the_same(void **state)
         options.link.seed = seed;
         options.link.jitter_ns = 5 * TERN_MILLISECOND;
         options.link.segment_max = seed % 3 == 0 ? 1 : 400;
-        options.secure = seed % 4 == 0 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
+        options.secure = each_secure[seed / 3 % TERN_COUNT_OF(each_secure)];
         options.late_muxer[seed % 2] = seed % 5 == 0;
         options.job_ns = seed % 7 * TERN_MILLISECOND;
         options.open_size = 1 + (size_t)seed * 500;
@@ -386,15 +477,17 @@ static void any_segmentation_gives_the_same(void **state)
 static void a_job_that_is_away_holds_the_bytes_back(void **state)
 {
     (void)state;
-    for (int side = 0; side < 2; side++) {
+    for (int i = 0; i < 4; i++) {
+        int side = i % 2;
         struct fixture f;
         struct conn_pair_options options = plain_options();
+        options.secure = each_secure[i / 2];
         options.open_size = 100;
         options.hold_jobs[side] = true;
         struct conn_pair *pair = open_pair(&f, &options);
         struct conn_end *end = &pair->ends[side];
         conn_pair_run(pair, TERN_SECOND);
-        for (int i = 0; i < 8; i++) {
+        for (int round = 0; round < 8; round++) {
             assert_int_equal(pair->ends[0].counts[TERN_CONN_CLOSED], 0);
             if (end->job == NULL)
                 break;
@@ -410,9 +503,11 @@ static void a_job_that_is_away_holds_the_bytes_back(void **state)
 static void a_connection_freed_while_its_job_is_out_goes_when_it_is_back(void **state)
 {
     (void)state;
-    for (int side = 0; side < 2; side++) {
+    for (int i = 0; i < 4; i++) {
+        int side = i % 2;
         struct fixture f;
         struct conn_pair_options options = plain_options();
+        options.secure = each_secure[i / 2];
         options.hold_jobs[side] = true;
         struct conn_pair *pair = open_pair(&f, &options);
         conn_pair_run(pair, TERN_SECOND);
@@ -541,9 +636,10 @@ static tern_err whole_life(void *context, struct tern_mem *mem, struct tern_scop
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 5; i++) {
         struct conn_pair_options options = plain_options();
         options.secure = i == 1 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
+        options.secure = i == 4 ? TERN_SECURE_TLS : options.secure;
         options.late_muxer[1] = i == 2;
         options.offers_two[0] = i == 3;
         options.open_size = 3000;
@@ -559,6 +655,9 @@ int main(void)
         cmocka_unit_test(noise_upgrade_flight_by_flight),
         cmocka_unit_test(noise_upgrade_with_a_late_muxer),
         cmocka_unit_test(plaintext_upgrade_flight_by_flight),
+        cmocka_unit_test(tls_upgrade_flight_by_flight),
+        cmocka_unit_test(tls_upgrade_with_a_late_muxer),
+        cmocka_unit_test(tls_says_goodbye_too),
         cmocka_unit_test(a_dialer_of_two_channels_goes_on_to_the_one_that_is_served),
         cmocka_unit_test(goodbye_is_said_by_both),
         cmocka_unit_test(the_first_byte_of_an_answer_comes_after_three_round_trips),

@@ -12,12 +12,15 @@
 #include "mux/yamux.h"
 #include "secure/noise.h"
 #include "secure/plaintext.h"
+#include "secure/tls.h"
 
 static struct tern_view upgrade_secure_name(enum tern_secure_kind kind)
 {
     switch (kind) {
     case TERN_SECURE_NOISE:
         return tern_view_str(TERN_NOISE_PROTOCOL_ID);
+    case TERN_SECURE_TLS:
+        return tern_view_str(TERN_TLS_PROTOCOL_ID);
     case TERN_SECURE_PLAINTEXT:
         return tern_view_str(TERN_PLAINTEXT_PROTOCOL_ID);
     }
@@ -60,12 +63,32 @@ static tern_err upgrade_make_noise(struct tern_conn *conn, struct tern_channel *
         channel);
 }
 
+static tern_err upgrade_make_tls(struct tern_conn *conn, struct tern_channel *channel)
+{
+    struct tern_view muxers[TERN_CONN_MUXERS_MAX];
+    size_t count = upgrade_muxer_names(conn, muxers);
+    TERN_CHECK(conn->config->tls != NULL);
+    return tern_tls_new(
+        &(struct tern_tls_options){.role = conn->role,
+                                   .mem = conn->mem,
+                                   .aead = conn->config->aead,
+                                   .identity = conn->config->tls,
+                                   .expected_peer = conn->expected,
+                                   .muxers = muxers,
+                                   .muxers_count = conn->config->late_muxer ? 0 : count,
+                                   .wall = conn->wall},
+        channel);
+}
+
 static tern_err upgrade_make_secure(struct tern_conn *conn, enum tern_secure_kind kind)
 {
     struct tern_channel channel;
     switch (kind) {
     case TERN_SECURE_NOISE:
         TERN_TRY(upgrade_make_noise(conn, &channel));
+        break;
+    case TERN_SECURE_TLS:
+        TERN_TRY(upgrade_make_tls(conn, &channel));
         break;
     case TERN_SECURE_PLAINTEXT:
         TERN_TRY(

@@ -3,8 +3,8 @@
  * carry the host's identity, and the short-lived ones that WebTransport and WebRTC pin by hash.
  *
  *     LIBP2P   an extension holds SignedKey { host's public key, host's signature over
- *              "libp2p-tls-handshake:" ‖ SubjectPublicKeyInfo }; valid for a century, so that no
- *              clock is needed; the extension is not critical, and there is no other
+ *              "libp2p-tls-handshake:" ‖ SubjectPublicKeyInfo }; valid from 1970 to 2120, so that
+ *              no clock is needed; the extension is not critical, and there is no other
  *     WEB      valid between two given times; names nobody; known by the SHA-256 of its bytes
  *
  * The key is ECDSA on P-256, which every peer and browser takes. Key, serial number and signature

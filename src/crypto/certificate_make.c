@@ -14,9 +14,8 @@ enum {
 };
 _Static_assert((int)MAKE_DER_SIZE_MAX <= (int)TERN_CERTIFICATE_SIZE_MAX, "we take what we make");
 
-/* From 2020-01-01 to 2120-01-01. A host without a clock can use it, and so can one whose clock is
- * wrong. */
-static const int64_t MAKE_NOT_BEFORE = 1577836800;
+/* From 1970-01-01, where a clock stands that was never set, to 2120-01-01. */
+static const int64_t MAKE_NOT_BEFORE = 0;
 static const int64_t MAKE_NOT_AFTER = 4733510400;
 
 /* AlgorithmIdentifier { ecdsa-with-SHA256 } */

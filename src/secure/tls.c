@@ -6,6 +6,7 @@
 
 static const struct tern_channel_ops tls_ops;
 static bool tls_control_pending(const void *self);
+static void tls_shut(void *self);
 
 /* ---- errors ---- */
 
@@ -116,6 +117,7 @@ static tern_err tls_take_alert(struct tern_tls *tls, struct tern_view content)
     case TERN_TLS_CLOSE_NOTIFY:
         tls->ended = true;
         tls->end_pending = true;
+        tls_shut(tls); /* and so do we */
         return TERN_OK;
     case TERN_TLS_USER_CANCELED: /* close_notify follows */
         return TERN_OK;

@@ -29,8 +29,9 @@
  * in what recv is given is decrypted there; one that comes in part is put together in a chunk of
  * its size. Keys are updated after 2^24 records in either direction, and when the remote asks.
  *
- * The end: shut makes control give close_notify, the remote's gives END. A link that ends without
- * it was cut. After an error of the peer's making, control still gives the alert that names it.
+ * The end: shut makes control give close_notify; the remote's gives END, and is answered by ours. A
+ * link that ends without it was cut. After an error of the peer's making, control still gives the
+ * alert that names it.
  *
  * Refused: anything but TLS 1.3; no certificate, or more than one; what tern_certificate_check
  * refuses; the wrong peer; an ALPN that was not offered; what RFC 8446 forbids; more than

@@ -60,9 +60,9 @@ static BIO *bio_new(const struct tern_tls_context *context, struct tern_tls_pipe
 static const uint64_t CONTEXT_OPTIONS = SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION |
                                         SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE;
 
-static const uint64_t CONTEXT_MODES = SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS |
-                                      SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
+static const long CONTEXT_MODES = SSL_MODE_NO_AUTO_CHAIN | SSL_MODE_RELEASE_BUFFERS |
+                                  SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                  SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER;
 
 tern_err tern_tls_context_init(struct tern_tls_context *context)
 {

@@ -134,6 +134,7 @@ static tern_err conns_start(struct tern_swarm *s, tern_time now, struct swarm_co
         .role = birth->outbound ? TERN_ROLE_INITIATOR : TERN_ROLE_RESPONDER,
         .expected_peer = birth->expected,
         .scope = &c->scope,
+        .wall = tern_swarm_wall(s, now),
     };
     tern_err err = TERN_OK;
     if (birth->link == TERN_LINK_NONE) {

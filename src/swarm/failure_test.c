@@ -94,8 +94,10 @@ static void each_allocation_fails_in_turn(void **state)
     (void)state;
     size_t runs = fail_each_allocation(TERN_SECURE_PLAINTEXT);
     size_t runs_noise = fail_each_allocation(TERN_SECURE_NOISE);
-    print_message("swarm: %zu and %zu lives with a failing allocation\n", runs, runs_noise);
-    assert_true(runs > 60 && runs_noise > 60);
+    size_t runs_tls = fail_each_allocation(TERN_SECURE_TLS);
+    print_message("swarm: %zu, %zu and %zu lives with a failing allocation\n", runs, runs_noise,
+                  runs_tls);
+    assert_true(runs > 60 && runs_noise > 60 && runs_tls > 60);
 }
 
 static void a_swarm_that_cannot_be_made_leaves_nothing(void **state)
@@ -104,6 +106,7 @@ static void a_swarm_that_cannot_be_made_leaves_nothing(void **state)
     for (uint64_t n = 1;; n++) {
         struct test_world *w = test_world_new();
         struct test_node *node = test_node_add(w);
+        node->config.secure[0] = TERN_SECURE_TLS;
         tern_mem_fail_at(&node->mem, n, false);
         node->swarm = tern_swarm_new(&node->config, w->now);
         bool made = node->swarm != NULL;

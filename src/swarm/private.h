@@ -12,6 +12,7 @@
 #include "base/timer.h"
 #include "crypto/aead.h"
 #include "secure/noise.h"
+#include "secure/tls.h"
 #include "swarm/slots.h"
 #include "swarm/swarm.h"
 
@@ -385,7 +386,8 @@ struct tern_swarm {
     struct tern_conn_config conn_config;
     struct tern_aead_engine aead;
     struct tern_noise_identity noise;
-    bool noise_ready;
+    struct tern_tls_identity tls; /* made if secure holds TLS */
+    bool tls_ready;
 
     struct tern_scope system;
     struct tern_scope upgrading;

@@ -43,6 +43,35 @@ struct swarm_token tern_swarm_token_split(tern_token token)
     };
 }
 
+static bool swarm_speaks(const struct tern_swarm_config *config, enum tern_secure_kind kind)
+{
+    for (size_t i = 0; i < config->secure_count; i++)
+        if (config->secure[i] == kind)
+            return true;
+    return false;
+}
+
+static tern_err swarm_init_tls(struct tern_swarm *s)
+{
+    const struct tern_tls_identity_options options = {.mem = s->mem,
+                                                      .random = s->config.random,
+                                                      .host_key = s->config.identity,
+                                                      .slow_aes = s->config.slow_aes};
+    if (!swarm_speaks(&s->config, TERN_SECURE_TLS))
+        return TERN_OK;
+    TERN_TRY(tern_tls_identity_init(&s->tls, &options));
+    s->tls_ready = true;
+    return TERN_OK;
+}
+
+static void swarm_fini_crypto(struct tern_swarm *s)
+{
+    if (s->tls_ready)
+        tern_tls_identity_fini(&s->tls);
+    tern_noise_identity_fini(&s->noise);
+    tern_aead_engine_fini(&s->aead);
+}
+
 static tern_err swarm_init_crypto(struct tern_swarm *s)
 {
     const struct tern_swarm_config *config = &s->config;
@@ -52,6 +81,11 @@ static tern_err swarm_init_crypto(struct tern_swarm *s)
         tern_aead_engine_fini(&s->aead);
         return err;
     }
+    err = swarm_init_tls(s);
+    if (err != TERN_OK) {
+        swarm_fini_crypto(s);
+        return err;
+    }
     s->conn_config = (struct tern_conn_config){
         .mem = s->mem,
         .random = config->random,
@@ -59,6 +93,7 @@ static tern_err swarm_init_crypto(struct tern_swarm *s)
         .metrics = config->metrics,
         .aead = &s->aead,
         .noise = &s->noise,
+        .tls = s->tls_ready ? &s->tls : NULL,
         .identity = config->identity,
         .protocols = &s->protocol_table,
         .windows = &s->windows,
@@ -137,8 +172,7 @@ void tern_swarm_free(struct tern_swarm *s)
     tern_scope_fini(&s->windows);
     tern_scope_fini(&s->upgrading);
     tern_scope_fini(&s->system);
-    tern_noise_identity_fini(&s->noise);
-    tern_aead_engine_fini(&s->aead);
+    swarm_fini_crypto(s);
     tern_mem_free(mem, s, sizeof *s);
 }
 

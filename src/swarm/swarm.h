@@ -118,6 +118,7 @@ struct tern_swarm_config {
     struct tern_swarm_limits limits;
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX];
     size_t secure_count;
+    bool slow_aes; /* the processor has no instructions for AES: TLS prefers another cipher */
     enum tern_muxer_kind muxers[TERN_CONN_MUXERS_MAX];
     size_t muxers_count;
     uint32_t transports;            /* bits of those that may be dialled and listened at */

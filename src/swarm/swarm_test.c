@@ -97,16 +97,25 @@ static void a_stream_echoes_and_ends_in_good_order(void **state)
     test_world_free(w);
 }
 
-static void noise_connects_in_three_round_trips(void **state)
+/* The channels of the real world. */
+static const enum tern_secure_kind real_kinds[] = {TERN_SECURE_NOISE, TERN_SECURE_TLS};
+
+static struct test_world *real_world(struct test_node **nodes, size_t count,
+                                     enum tern_secure_kind kind)
 {
-    (void)state;
     struct test_world *w = test_world_new();
-    struct test_node *nodes[2];
-    for (int i = 0; i < 2; i++) {
+    for (size_t i = 0; i < count; i++) {
         nodes[i] = test_node_add(w);
-        nodes[i]->config.secure[0] = TERN_SECURE_NOISE;
+        nodes[i]->config.secure[0] = kind;
         assert_true(test_node_start(nodes[i]));
     }
+    return w;
+}
+
+static void connects_in_three_round_trips(enum tern_secure_kind kind)
+{
+    struct test_node *nodes[2];
+    struct test_world *w = real_world(nodes, 2, kind);
     test_listen(nodes[1]);
     w->latency = 50 * TERN_MILLISECOND;
     tern_time start = w->now;
@@ -123,16 +132,17 @@ static void noise_connects_in_three_round_trips(void **state)
     test_world_free(w);
 }
 
-static void a_swarm_is_freed_while_its_jobs_are_out(void **state)
+static void noise_and_tls_connect_in_three_round_trips(void **state)
 {
     (void)state;
-    struct test_world *w = test_world_new();
+    for (size_t i = 0; i < TERN_COUNT_OF(real_kinds); i++)
+        connects_in_three_round_trips(real_kinds[i]);
+}
+
+static void freed_while_jobs_are_out(enum tern_secure_kind kind)
+{
     struct test_node *nodes[2];
-    for (int i = 0; i < 2; i++) {
-        nodes[i] = test_node_add(w);
-        nodes[i]->config.secure[0] = TERN_SECURE_NOISE;
-        assert_true(test_node_start(nodes[i]));
-    }
+    struct test_world *w = real_world(nodes, 2, kind);
     test_listen(nodes[1]);
     /* Stop at each moment of the handshake; the check is that nothing leaks and nothing is touched.
      */
@@ -147,16 +157,18 @@ static void a_swarm_is_freed_while_its_jobs_are_out(void **state)
     test_world_free(w);
 }
 
+static void a_swarm_is_freed_while_its_jobs_are_out(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TERN_COUNT_OF(real_kinds); i++)
+        freed_while_jobs_are_out(real_kinds[i]);
+}
+
 static void a_link_that_breaks_while_its_job_is_out_is_freed_later(void **state)
 {
     (void)state;
-    struct test_world *w = test_world_new();
     struct test_node *nodes[2];
-    for (int i = 0; i < 2; i++) {
-        nodes[i] = test_node_add(w);
-        nodes[i]->config.secure[0] = TERN_SECURE_NOISE;
-        assert_true(test_node_start(nodes[i]));
-    }
+    struct test_world *w = real_world(nodes, 2, TERN_SECURE_TLS);
     w->job_time = 5 * TERN_SECOND;
     test_listen(nodes[1]);
     assert_int_equal(test_dial(nodes[0], nodes[1], 1), TERN_OK);
@@ -415,16 +427,10 @@ static void messages_allocate_nothing_in_the_swarm(void **state)
     test_world_free(w);
 }
 
-static void an_idle_connection_holds_little_memory(void **state)
+static void idle_connection_holds_little_memory(enum tern_secure_kind kind, const char *name)
 {
-    (void)state;
-    struct test_world *w = test_world_new();
     struct test_node *nodes[6];
-    for (int i = 0; i < 6; i++) {
-        nodes[i] = test_node_add(w);
-        nodes[i]->config.secure[0] = TERN_SECURE_NOISE;
-        assert_true(test_node_start(nodes[i]));
-    }
+    struct test_world *w = real_world(nodes, 6, kind);
     test_listen(nodes[0]);
     assert_int_not_equal(test_connect(nodes[1], nodes[0]), 0); /* tables have grown */
     test_run(w, 10 * TERN_SECOND);
@@ -433,10 +439,18 @@ static void an_idle_connection_holds_little_memory(void **state)
         assert_int_not_equal(test_connect(nodes[i], nodes[0]), 0);
     test_run(w, 10 * TERN_SECOND);
     size_t each = (nodes[0]->mem.used - before) / 4;
-    print_message("swarm: %zu bytes held for an idle connection, Noise and yamux included\n", each);
+    print_message("swarm: %zu bytes held for an idle connection, %s and yamux included\n", each,
+                  name);
     assert_int_equal(tern_swarm_peers_count(nodes[0]->swarm), 5);
     assert_true(each < 8192);
     test_world_free(w);
+}
+
+static void an_idle_connection_holds_little_memory(void **state)
+{
+    (void)state;
+    idle_connection_holds_little_memory(TERN_SECURE_NOISE, "Noise");
+    idle_connection_holds_little_memory(TERN_SECURE_TLS, "TLS");
 }
 
 int main(void)
@@ -445,7 +459,7 @@ int main(void)
         cmocka_unit_test(listening_is_told_with_the_bound_port),
         cmocka_unit_test(a_dial_connects_both_ends),
         cmocka_unit_test(a_stream_echoes_and_ends_in_good_order),
-        cmocka_unit_test(noise_connects_in_three_round_trips),
+        cmocka_unit_test(noise_and_tls_connect_in_three_round_trips),
         cmocka_unit_test(a_swarm_is_freed_while_its_jobs_are_out),
         cmocka_unit_test(a_link_that_breaks_while_its_job_is_out_is_freed_later),
         cmocka_unit_test(jobs_and_requests_come_back_to_their_service),
