@@ -4,6 +4,8 @@
  */
 #include "conn/conn_pair.h"
 
+#include "crypto/sha256.h"
+#include "entropy.h"
 #include "sim_fail.h"
 #include "tern_test.h"
 
@@ -473,6 +475,42 @@ static void any_segmentation_gives_the_same(void **state)
     }
 }
 
+static void hash_tamper(void *context, unsigned side, struct tern_span bytes)
+{
+    struct tern_sha256 *sha = context;
+    uint8_t from = (uint8_t)side;
+    tern_sha256_update(sha, tern_view_of(&from, 1));
+    tern_sha256_update(sha, tern_view_of(bytes.data, bytes.size));
+}
+
+/* To the byte, also where a library draws keys, nonces and signatures by itself. */
+static void the_same_seed_gives_the_same_bytes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TERN_COUNT_OF(each_secure); i++) {
+        uint8_t digests[3][TERN_SHA256_SIZE];
+        for (uint64_t run = 0; run < 3; run++) {
+            struct fixture f;
+            struct tern_sha256 sha;
+            struct conn_pair_options options = plain_options();
+            tern_sim_entropy_seed(run / 2);
+            tern_sha256_init(&sha);
+            options.secure = each_secure[i];
+            options.open_size = 1000;
+            options.link.seed = 1 + run / 2;
+            options.link.tamper = hash_tamper;
+            options.link.tamper_context = &sha;
+            struct conn_pair *pair = open_pair(&f, &options);
+            conn_pair_run(pair, 2 * TERN_SECOND);
+            assert_true(conn_pair_echoed(&pair->ends[0], 1000));
+            tern_sha256_final(&sha, digests[run]);
+            close_pair(&f);
+        }
+        assert_memory_equal(digests[0], digests[1], TERN_SHA256_SIZE);
+        assert_memory_not_equal(digests[0], digests[2], TERN_SHA256_SIZE);
+    }
+}
+
 /* The pair checks at every recv that nothing is taken while a job is out. */
 static void a_job_that_is_away_holds_the_bytes_back(void **state)
 {
@@ -668,6 +706,7 @@ int main(void)
         cmocka_unit_test(nothing_is_said_of_a_stream_after_its_owner_reset_it),
         cmocka_unit_test(verbs_wait_for_a_stream_that_is_not_lazy),
         cmocka_unit_test(any_segmentation_gives_the_same),
+        cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(a_job_that_is_away_holds_the_bytes_back),
         cmocka_unit_test(a_connection_freed_while_its_job_is_out_goes_when_it_is_back),
         cmocka_unit_test(a_job_does_not_stop_the_clock),
