@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "app/ternd/node_private.h"
+#include "crypto/aead.h"
 #include "crypto/secret.h"
 #include "crypto/start.h"
 #include "host/ways.h"
@@ -242,6 +243,7 @@ static bool node_make_core(struct node *node, struct tern_random *random,
     options.host.agent = "ternd/0.1.0";
     options.host.peers_want = (uint32_t)node->config->peers_want;
     tern_swarm_limits_profile(&options.host.swarm.limits, node->config->profile);
+    options.host.swarm.slow_aes = !tern_aead_has_fast_aes();
     tern_err err = node_set_ways(node->config, &options.host);
     if (err == TERN_OK)
         err = tern_node_new(&options, tern_loop_now(), &node->core);

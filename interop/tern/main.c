@@ -192,7 +192,7 @@ static void run(struct peer *peer, struct input *input)
 static void usage(void)
 {
     fprintf(stderr, "usage: tern-peer [--key TYPE] [--seed HEX] [--listen MULTIADDR] "
-                    "[--transport tcp] [--secure noise] [--muxer yamux] "
+                    "[--transport tcp] [--secure noise|tls] [--muxer yamux] "
                     "[--pubsub strict-sign|strict-no-sign] [--pubsub-queue N]\n");
     exit(2);
 }
@@ -221,7 +221,7 @@ static void parse_options(int argc, char **argv, struct peer_options *options)
         else if (strcmp(name, "--transport") == 0)
             only(name, value, "tcp");
         else if (strcmp(name, "--secure") == 0)
-            only(name, value, "noise");
+            options->secure = value;
         else if (strcmp(name, "--muxer") == 0)
             only(name, value, "yamux");
         else if (strcmp(name, "--pubsub-queue") != 0) /* ours hold thousands */
@@ -249,6 +249,7 @@ static struct tern_host *make_host(const struct peer_options *options)
     host_options.private_key_size = peer_identity(options, key, sizeof key, &host_options.key_kind);
     if (host_options.private_key_size > 0)
         host_options.private_key = key;
+    host_options.secure = options->secure;
     if (strcmp(options->pubsub, "strict-no-sign") == 0)
         host_options.pubsub_signing = TERN_SIGNING_NONE;
     if (tern_host_new(&host_options, &host, message, sizeof message) != TERN_OK) {

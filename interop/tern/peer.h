@@ -78,7 +78,7 @@ struct peer {
 
 /* What the command line asks for. */
 struct peer_options {
-    const char *key, *seed, *listen, *pubsub;
+    const char *key, *seed, *listen, *pubsub, *secure;
 };
 
 uint64_t peer_now_ns(void);                           /* monotonic */

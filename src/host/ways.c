@@ -14,6 +14,7 @@ static const struct ways_name ways_transports[] = {
 };
 static const struct ways_name ways_secure[] = {
     {"noise", TERN_SECURE_NOISE},
+    {"tls", TERN_SECURE_TLS},
     {"plaintext", TERN_SECURE_PLAINTEXT},
 };
 static const struct ways_name ways_muxers[] = {

@@ -15,7 +15,7 @@
 /* Names separated by commas, blanks around them allowed. NULL: as the configuration has it. */
 struct tern_ways {
     const char *transports; /* such as "tcp": those that may be dialled and listened at */
-    const char *secure;     /* "noise,plaintext": in order of preference, what is offered first */
+    const char *secure;     /* "noise,tls": in order of preference, what is offered first */
     const char *muxers;     /* "yamux": likewise */
 };
 

@@ -41,6 +41,9 @@ static void what_is_said_is_used_in_that_order(void **state)
     assert_int_equal(config.secure[1], TERN_SECURE_NOISE);
     assert_int_equal(config.muxers_count, 1);
     assert_int_equal(config.muxers[0], TERN_MUXER_YAMUX);
+    assert_ok(apply((struct tern_ways){.secure = "tls,noise"}));
+    assert_int_equal(config.secure_count, 2);
+    assert_int_equal(config.secure[0], TERN_SECURE_TLS);
     assert_ok(apply((struct tern_ways){.secure = "noise"}));
     assert_int_equal(config.secure_count, 1);
     assert_int_equal(config.transports, TERN_TRANSPORT_BIT(TERN_TRANSPORT_TCP));

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "crypto/aead.h"
 #include "crypto/start.h"
 #include "host/ways.h"
 #include "libtern/host_private.h"
@@ -189,6 +190,7 @@ static tern_err host_make_core(struct tern_host *host, const struct tern_host_op
     if (options->agent != NULL)
         core.agent = host_keep_name(host, options->agent);
     tern_swarm_limits_profile(&core.swarm.limits, profiles[options->profile]);
+    core.swarm.slow_aes = !tern_aead_has_fast_aes();
     core.swarm.book_saved = options->store_path != NULL;
     core.swarm.book_space = HOST_BOOK_SPACE;
     tern_err err = tern_host_core_new(&core, tern_loop_now(), &host->core);
