@@ -365,6 +365,44 @@ static void streams_take_turns(void **state)
     conformance_end(pair);
 }
 
+/* The bulk streams have much to send all the time and the link is as slow as it likes: what is
+ * written on a CONTROL stream is in the next frame that leaves, whatever its size. */
+static void control_leaves_within_one_frame_of_bulk(void **state)
+{
+    enum { BULK = 8 };
+    static const size_t rooms[] = {1500, 16400, MUX_PAIR_FRAME_MAX};
+    struct mux_pair *pair = conformance_pair(state);
+    struct mux_end *a = &pair->ends[0];
+    struct mux_end *b = &pair->ends[1];
+    tern_stream_id control[2];
+    tern_stream_id bulk[BULK][2];
+    uint64_t sent[BULK] = {0};
+    uint64_t read[BULK] = {0};
+    conformance_stream(pair, 0, control);
+    a->mux.ops->set_class(a->mux.self, control[0], TERN_STREAM_CONTROL);
+    for (int i = 0; i < BULK; i++) {
+        conformance_stream(pair, 0, bulk[i]);
+        a->mux.ops->set_class(a->mux.self, bulk[i][0],
+                              (enum tern_stream_class)(TERN_STREAM_CONSENSUS + i % 5));
+    }
+    for (int step = 0; step < 300; step++) {
+        tern_err err;
+        for (int i = 0; i < BULK; i++)
+            mux_write_some(a, bulk[i][0], &sent[i], 128 * 1024);
+        assert_true(mux_pair_carry_some(pair, 0, rooms[step % 3]));
+        mux_write(a, control[0], &step, sizeof(step));
+        assert_true(mux_pair_carry_some(pair, 0, rooms[step / 3 % 3]));
+        mux_expect(b, control[1], &step, sizeof(step));
+        for (int i = 0; i < BULK; i++)
+            mux_read_some(b, bulk[i][1], &read[i], SIZE_MAX, &err);
+        mux_pair_carry(pair, 1);
+        a->log_count = b->log_count = 0;
+    }
+    for (int i = 0; i < BULK; i++)
+        assert_true(read[i] > 0 && sent[i] > read[i]);
+    conformance_end(pair);
+}
+
 static void a_slice_is_sent_by_reference_and_never_changed(void **state)
 {
     struct mux_pair *pair = conformance_pair(state);
@@ -698,6 +736,7 @@ int tern_mux_conformance(const struct tern_mux_factory *factory)
         ROW(many_streams_live_side_by_side),
         ROW(a_reader_that_never_reads_stalls_its_stream_alone),
         ROW(streams_take_turns),
+        ROW(control_leaves_within_one_frame_of_bulk),
         ROW(a_slice_is_sent_by_reference_and_never_changed),
         ROW(a_slice_is_taken_whole_or_not_at_all),
         ROW(bytes_arrive_however_they_are_cut),

@@ -89,9 +89,14 @@ static void pair_deliver(struct mux_pair *pair, struct mux_end *to, struct tern_
 
 bool mux_pair_carry(struct mux_pair *pair, int from)
 {
+    return mux_pair_carry_some(pair, from, MUX_PAIR_FRAME_MAX);
+}
+
+bool mux_pair_carry_some(struct mux_pair *pair, int from, size_t room)
+{
     static uint8_t frame[MUX_PAIR_FRAME_MAX];
     struct mux_end *end = &pair->ends[from];
-    struct tern_writer out = tern_writer_of(frame, sizeof(frame));
+    struct tern_writer out = tern_writer_of(frame, tern_min_size(room, sizeof(frame)));
     end->mux.ops->send(end->mux.self, pair->now, &out);
     assert_true(tern_writer_ok(&out));
     mux_end_drain(end);

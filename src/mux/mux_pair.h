@@ -53,6 +53,9 @@ void mux_pair_fini(struct mux_pair *pair);
  * nothing was sent. */
 bool mux_pair_carry(struct mux_pair *pair, int from);
 
+/* mux_pair_carry_some is the same with room for so many bytes. */
+bool mux_pair_carry_some(struct mux_pair *pair, int from, size_t room);
+
 /* mux_pair_settle carries both ways until both are silent. */
 void mux_pair_settle(struct mux_pair *pair);
 

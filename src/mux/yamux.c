@@ -151,7 +151,7 @@ static tern_err yamux_open(void *self, enum tern_stream_class class, tern_stream
         return TERN_ERR_FULL;
     struct tern_yamux_stream *stream;
     TERN_TRY(tern_yamux_stream_new(y, 0, &stream));
-    stream->class = (uint8_t)class;
+    tern_schedule_set_class(&y->schedule, &stream->turn, class);
     *id = tern_yamux_id(stream);
     return TERN_OK;
 }
@@ -159,15 +159,9 @@ static tern_err yamux_open(void *self, enum tern_stream_class class, tern_stream
 static void yamux_set_class(void *self, tern_stream_id id, enum tern_stream_class class)
 {
     struct tern_yamux *y = self;
-    TERN_CHECK(class < TERN_STREAM_CLASS_COUNT);
     struct tern_yamux_stream *stream = tern_yamux_find(y, id);
-    if (stream == NULL || stream->class == class)
-        return;
-    stream->class = (uint8_t)class;
-    if (tern_list_linked(&stream->ready)) {
-        tern_list_remove(&stream->ready);
-        tern_list_push_back(&y->ready[class], &stream->ready);
-    }
+    if (stream != NULL)
+        tern_schedule_set_class(&y->schedule, &stream->turn, class);
 }
 
 /* yamux_writable finds a stream that may be written to. */
@@ -426,8 +420,7 @@ tern_err tern_yamux_new(const struct tern_yamux_options *options, tern_time now,
     y->pool.mem = options->mem;
     tern_list_init(&y->control);
     tern_list_init(&y->news);
-    for (size_t i = 0; i < TERN_STREAM_CLASS_COUNT; i++)
-        tern_list_init(&y->ready[i]);
+    tern_schedule_init(&y->schedule);
     tern_ring_init(&y->refusals, options->mem, sizeof(struct tern_yamux_refusal),
                    TERN_YAMUX_REFUSALS_MAX);
     tern_yamux_ping_init(y, options, now);

@@ -21,9 +21,8 @@
  * are consumed, in one update for at least a quarter of the window.
  *
  * Sending. write copies into or references chunks, at most send_buffer_max bytes a stream, charged
- * to scope. send gives control frames first, then streams of class CONTROL, then the other classes
- * by weighted deficit round robin, and round robin within a class, 16 KiB at a time while several
- * streams want to send; a stream that is alone gets the whole room as one frame. Control frames are
+ * to scope. send gives control frames first, then data as mux/schedule.h has it, a frame a turn; a
+ * stream that is alone gets the whole room as one frame. Control frames are
  * state, never a queue: one update a stream, one ping, TERN_YAMUX_PONGS_MAX replies; resets of
  * refused streams are the only list, and it is bounded.
  *

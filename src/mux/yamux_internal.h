@@ -4,12 +4,12 @@
  *   yamux_frame    the header            yamux_table   ids and the streams' life
  *   yamux_queue    segments of bytes     yamux_window  credit, tuning, charges
  *   yamux_ping     round trips           yamux_recv    frames in
- *   yamux_send     frames out, fairness  yamux         the owner's calls and events
+ *   yamux_send     frames out            yamux         the owner's calls and events
  *
  * A stream object lives as long as the owner may use its id (it has a slot) or a RST is still to be
  * sent for it. It is in the table of wire ids from its first frame until its last; in control while
- * a frame other than data is due; in ready while data or FIN could be sent; in news while an event
- * waits.
+ * a frame other than data is due; in line (turn) while data or FIN could be sent; in news while an
+ * event waits.
  */
 #ifndef TERN_MUX_YAMUX_INTERNAL_H
 #define TERN_MUX_YAMUX_INTERNAL_H
@@ -17,6 +17,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/ring.h"
+#include "mux/schedule.h"
 #include "mux/yamux.h"
 #include "mux/yamux_frame.h"
 #include "mux/yamux_queue.h"
@@ -43,8 +44,8 @@ enum tern_yamux_stream_flag {
 
 struct tern_yamux_stream {
     struct tern_list control;
-    struct tern_list ready;
     struct tern_list news;
+    struct tern_schedule_turn turn;
     struct tern_yamux_stream *hash_next;
     struct tern_yamux_queue in;
     struct tern_yamux_queue out;
@@ -59,7 +60,6 @@ struct tern_yamux_stream {
     uint32_t recv_credit; /* what the remote may still send */
     uint32_t send_credit; /* what we may still send */
     uint32_t charged;     /* bytes of in that scope is charged for */
-    uint8_t class;
 };
 
 /* A leaky bucket: what comes faster than it leaks fills it. */
@@ -122,8 +122,7 @@ struct tern_yamux {
     struct tern_yamux_pool pool;
     struct tern_list control;
     struct tern_list news;
-    struct tern_list ready[TERN_STREAM_CLASS_COUNT];
-    uint32_t ready_count;
+    struct tern_schedule schedule;
 
     /* The frame that is being received (yamux_recv.c). */
     struct tern_yamux_stream *payload_stream; /* NULL: the payload is dropped */
@@ -143,10 +142,6 @@ struct tern_yamux {
     bool goaway_due; /* the frame is still to be sent */
     bool remote_goaway;
     bool remote_goaway_news;
-
-    /* Deficit round robin over the classes. */
-    uint8_t class_now;
-    int32_t deficit[TERN_STREAM_CLASS_COUNT];
 
     struct tern_yamux_ping ping;
     struct tern_yamux_bucket pings_received;
@@ -185,8 +180,8 @@ tern_stream_id tern_yamux_id(const struct tern_yamux_stream *stream);
 /* tern_yamux_number gives a stream its wire id and puts it in the table. */
 void tern_yamux_number(struct tern_yamux *y, struct tern_yamux_stream *stream, uint32_t wire_id);
 
-/* tern_yamux_stream_end takes a stream off the wire: buffers, reservation, table and the lists of
- * ready and control. The object stays for its event or its RST. */
+/* tern_yamux_stream_end takes a stream off the wire: buffers, reservation, table, its place in line
+ * and the list of control. The object stays for its event or its RST. */
 void tern_yamux_stream_end(struct tern_yamux *y, struct tern_yamux_stream *stream);
 
 /* tern_yamux_drop_id makes the id dead, and frees the stream unless a RST is due. */

@@ -4,26 +4,12 @@
  *   1. the farewell, alone, after a fatal error
  *   2. GO_AWAY, answers to pings, a ping, resets of refused streams
  *   3. of each stream that asked: RST, or a window update, or SYN or ACK when no data will carry it
- *   4. data: class CONTROL first; then the other classes by deficit round robin in proportion to
- * their weights; the streams of a class in turn
- *
- * A turn is SEND_TURN bytes when there is competition and the whole room when there is none, so one
- * busy stream gets frames as large as the room and several get short waits.
+ *   4. data, as mux/schedule.h has it: each turn is one frame
  */
 #include "mux/yamux_internal.h"
 
-enum {
-    SEND_TURN = 16 * 1024,
-    /* A frame that is cut short by the room carries at least this much, or waits for more room. */
-    SEND_SLIVER = 1024,
-};
-
-/* Shares of the classes, in turns a round. */
-static const uint8_t send_weights[TERN_STREAM_CLASS_COUNT] = {
-    [TERN_STREAM_CONTROL] = 0, /* not in the round: always first */
-    [TERN_STREAM_CONSENSUS] = 8, [TERN_STREAM_BLOCKS] = 4, [TERN_STREAM_TRANSACTIONS] = 2,
-    [TERN_STREAM_MARKET] = 2,    [TERN_STREAM_BULK] = 1,
-};
+/* A frame that is cut short by the room carries at least this much, or waits for more room. */
+enum { SEND_SLIVER = 1024 };
 
 static bool send_fits(const struct tern_writer *out)
 {
@@ -82,7 +68,7 @@ static void send_update(struct tern_yamux *y, struct tern_yamux_stream *stream, 
 {
     uint32_t delta = stream->wire_id == 0 ? 0 : tern_yamux_window_update(y, stream, now);
     bool flag = (stream->flags & (YAMUX_ACK_DUE | YAMUX_ANNOUNCE)) != 0;
-    if (delta == 0 && (!flag || tern_list_linked(&stream->ready)))
+    if (delta == 0 && (!flag || tern_schedule_waits(&stream->turn)))
         return;
     uint16_t flags = send_opening(y, stream, now);
     tern_yamux_header_write(out, &(struct tern_yamux_header){.type = TERN_YAMUX_WINDOW_UPDATE,
@@ -106,65 +92,6 @@ static void send_stream_control(struct tern_yamux *y, tern_time now, struct tern
             send_update(y, stream, now, out);
         }
     }
-}
-
-/* send_next_class is the class whose turn it is. Something other than CONTROL is ready. */
-static uint8_t send_next_class(struct tern_yamux *y)
-{
-    /* A deficit is at least -SEND_TURN, so a class in debt has its turn within two rounds. */
-    for (unsigned i = 0; i < 3 * TERN_STREAM_CLASS_COUNT; i++) {
-        uint8_t class = y->class_now;
-        bool ready = !tern_list_empty(&y->ready[class]);
-        if (ready && y->deficit[class] > 0)
-            return class;
-        if (!ready)
-            y->deficit[class] = 0;
-        y->class_now = (uint8_t)((class + 1) % TERN_STREAM_CLASS_COUNT);
-        if (!tern_list_empty(&y->ready[y->class_now]))
-            y->deficit[y->class_now] += send_weights[y->class_now] * SEND_TURN;
-    }
-    TERN_UNREACHABLE();
-}
-
-static struct tern_yamux_stream *send_front(const struct tern_yamux *y, uint8_t class)
-{
-    struct tern_list *node = tern_list_front(&y->ready[class]);
-    TERN_CHECK(node != NULL);
-    return TERN_LIST_ENTRY(node, struct tern_yamux_stream, ready);
-}
-
-static bool send_alone(const struct tern_yamux *y, uint8_t class)
-{
-    return y->ready[class].next->next == &y->ready[class];
-}
-
-/* send_pick chooses the stream that goes next and how much it may send. Something is ready. */
-static struct tern_yamux_stream *send_pick(struct tern_yamux *y, size_t *turn)
-{
-    if (y->ready_count == 1)
-        *turn = SIZE_MAX;
-    else
-        *turn = SEND_TURN;
-    if (!tern_list_empty(&y->ready[TERN_STREAM_CONTROL])) {
-        if (send_alone(y, TERN_STREAM_CONTROL))
-            *turn = SIZE_MAX;
-        return send_front(y, TERN_STREAM_CONTROL);
-    }
-    uint8_t class = send_next_class(y);
-    if (y->ready_count > 1 && send_alone(y, class))
-        *turn = tern_max_size(SEND_TURN, (size_t)y->deficit[class]);
-    return send_front(y, class);
-}
-
-/* send_spend takes what was sent from the class's share. A class that has the link to itself owes
- * nothing to the others. */
-static void send_spend(struct tern_yamux *y, uint8_t class, size_t size)
-{
-    if (class == TERN_STREAM_CONTROL)
-        return;
-    y->deficit[class] -= (int32_t)size;
-    if (y->deficit[class] < -SEND_TURN)
-        y->deficit[class] = -SEND_TURN;
 }
 
 /* send_fin: FIN goes alone, behind the data (see yamux.h). */
@@ -202,22 +129,21 @@ static bool send_turn(struct tern_yamux *y, tern_time now, struct tern_writer *o
 {
     if (!send_fits(out))
         return false;
-    size_t turn;
-    struct tern_yamux_stream *stream = send_pick(y, &turn);
+    size_t size_max;
+    struct tern_schedule_turn *turn = tern_schedule_next(&y->schedule, &size_max);
+    struct tern_yamux_stream *stream = TERN_LIST_ENTRY(turn, struct tern_yamux_stream, turn);
     size_t room = tern_writer_left(out) - TERN_YAMUX_HEADER_SIZE;
     if (stream->out.size == 0) {
         send_fin(y, stream, now, out);
         return true;
     }
-    size_t wanted = tern_min_size(tern_min_size(stream->out.size, stream->send_credit), turn);
+    size_t wanted = tern_min_size(tern_min_size(stream->out.size, stream->send_credit), size_max);
     if (room == 0 || (room < wanted && room < SEND_SLIVER && !empty))
         return false;
     size_t size = tern_min_size(wanted, room);
     send_data_frame(y, stream, now, size, out);
-    send_spend(y, stream->class, size);
-    /* To the end of the line, if it stays in line. */
-    tern_list_remove(&stream->ready);
-    tern_list_push_back(&y->ready[stream->class], &stream->ready);
+    tern_schedule_sent(&y->schedule, turn, size);
+    tern_schedule_yield(&y->schedule, turn);
     tern_yamux_update_ready(y, stream);
     return true;
 }
@@ -231,7 +157,7 @@ void tern_yamux_send(struct tern_yamux *y, tern_time now, struct tern_writer *ou
     tern_yamux_ping_send(y, now, out);
     send_refusals(y, out);
     send_stream_control(y, now, out);
-    while (y->ready_count > 0 && send_turn(y, now, out, out->size == start))
+    while (!tern_schedule_empty(&y->schedule) && send_turn(y, now, out, out->size == start))
         continue;
 }
 
@@ -242,5 +168,5 @@ bool tern_yamux_want_send(const struct tern_yamux *y)
     if (y->error != TERN_OK)
         return false;
     return y->pongs_count > 0 || y->ping.due || tern_ring_count(&y->refusals) > 0 ||
-           !tern_list_empty(&y->control) || y->ready_count > 0;
+           !tern_list_empty(&y->control) || !tern_schedule_empty(&y->schedule);
 }

@@ -140,10 +140,9 @@ tern_err tern_yamux_stream_new(struct tern_yamux *y, uint32_t flags,
         return TERN_ERR_MEMORY;
     }
     tern_list_init(&s->control);
-    tern_list_init(&s->ready);
     tern_list_init(&s->news);
     s->flags = flags;
-    s->class = TERN_STREAM_BULK;
+    tern_schedule_turn_init(&s->turn, TERN_STREAM_BULK);
     s->window = TERN_YAMUX_WINDOW_INITIAL;
     s->recv_credit = TERN_YAMUX_WINDOW_INITIAL;
     s->send_credit = TERN_YAMUX_WINDOW_INITIAL;
@@ -229,15 +228,6 @@ static void stream_discard_buffers(struct tern_yamux *y, struct tern_yamux_strea
     tern_yamux_queue_clear(&y->pool, &stream->out);
 }
 
-static void ready_remove(struct tern_yamux *y, struct tern_yamux_stream *stream)
-{
-    if (!tern_list_linked(&stream->ready))
-        return;
-    tern_list_remove(&stream->ready);
-    TERN_CHECK(y->ready_count > 0);
-    y->ready_count--;
-}
-
 void tern_yamux_stream_end(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
     stream_discard_buffers(y, stream);
@@ -246,7 +236,7 @@ void tern_yamux_stream_end(struct tern_yamux *y, struct tern_yamux_stream *strea
         table_remove(y, stream);
     if (y->payload_stream == stream)
         y->payload_stream = NULL;
-    ready_remove(y, stream);
+    tern_schedule_remove(&y->schedule, &stream->turn);
     if (!(stream->flags & YAMUX_RST_DUE))
         tern_list_remove(&stream->control);
 }
@@ -332,12 +322,10 @@ void tern_yamux_update_ready(struct tern_yamux *y, struct tern_yamux_stream *str
     bool data = stream->out.size > 0 && stream->send_credit > 0;
     bool fin = stream->out.size == 0 && (stream->flags & YAMUX_FIN_ASKED) != 0 &&
                (stream->flags & YAMUX_FIN_SENT) == 0;
-    if (!data && !fin) {
-        ready_remove(y, stream);
-    } else if (!tern_list_linked(&stream->ready)) {
-        tern_list_push_back(&y->ready[stream->class], &stream->ready);
-        y->ready_count++;
-    }
+    if (data || fin)
+        tern_schedule_add(&y->schedule, &stream->turn);
+    else
+        tern_schedule_remove(&y->schedule, &stream->turn);
 }
 
 void tern_yamux_tables_fini(struct tern_yamux *y)
