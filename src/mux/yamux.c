@@ -200,7 +200,7 @@ static tern_err yamux_write(void *self, tern_stream_id id, struct tern_view byte
     size_t size = tern_min_size(bytes.size, yamux_write_room(y, stream));
     if (size > 0) {
         TERN_TRY(tern_scope_reserve(y->scope, TERN_RESOURCE_MEMORY, size, NULL));
-        *accepted = tern_yamux_queue_copy(&y->pool, &stream->out, tern_view_of(bytes.data, size));
+        *accepted = tern_mux_queue_copy(&y->pool, &stream->out, tern_view_of(bytes.data, size));
         if (*accepted < size)
             tern_scope_release(y->scope, TERN_RESOURCE_MEMORY, size - *accepted);
         if (*accepted == 0)
@@ -216,15 +216,15 @@ static tern_err yamux_write(void *self, tern_stream_id id, struct tern_view byte
 static bool yamux_queue_slice(struct tern_yamux *y, struct tern_yamux_stream *stream,
                               struct tern_slice slice)
 {
-    if (slice.view.size < TERN_YAMUX_COPY_MAX)
-        return tern_yamux_queue_put(&y->pool, &stream->out, slice.view);
+    if (slice.view.size < TERN_MUX_COPY_MAX)
+        return tern_mux_queue_put(&y->pool, &stream->out, slice.view);
     if (slice.chunk != NULL)
-        return tern_yamux_queue_refer(&y->pool, &stream->out, slice);
+        return tern_mux_queue_refer(&y->pool, &stream->out, slice);
     slice.chunk = tern_chunk_copy(y->mem, slice.view);
     if (slice.chunk == NULL)
         return false;
     slice.view = tern_chunk_view(slice.chunk);
-    bool ok = tern_yamux_queue_refer(&y->pool, &stream->out, slice);
+    bool ok = tern_mux_queue_refer(&y->pool, &stream->out, slice);
     tern_chunk_unref(slice.chunk);
     return ok;
 }
@@ -262,7 +262,7 @@ static tern_err yamux_read(void *self, tern_stream_id id, struct tern_slice *byt
     if (stream->flags & YAMUX_DEAD)
         return TERN_ERR_RESET;
     if (stream->in.size > 0) {
-        *bytes = tern_yamux_queue_front(&stream->in);
+        *bytes = tern_mux_queue_front(&stream->in);
         return TERN_OK;
     }
     return stream->flags & YAMUX_FIN_RECEIVED ? TERN_ERR_END : TERN_ERR_AGAIN;
@@ -275,7 +275,7 @@ static void yamux_consume(void *self, tern_stream_id id, size_t size)
     if (stream == NULL || size == 0 || (stream->flags & YAMUX_DEAD) != 0)
         return;
     TERN_CHECK(size <= stream->in.size);
-    tern_yamux_queue_drop(&y->pool, &stream->in, size);
+    tern_mux_queue_drop(&y->pool, &stream->in, size);
     TERN_CHECK(tern_yamux_charge(y, stream, stream->in.size) == TERN_OK);
     if (tern_yamux_window_due(y, stream))
         tern_yamux_want_control(y, stream);

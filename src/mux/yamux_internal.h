@@ -2,9 +2,9 @@
  * The session and its streams, shared by the files of yamux:
  *
  *   yamux_frame    the header            yamux_table   ids and the streams' life
- *   yamux_queue    segments of bytes     yamux_window  credit, tuning, charges
- *   yamux_ping     round trips           yamux_recv    frames in
- *   yamux_send     frames out            yamux         the owner's calls and events
+ *   yamux_ping     round trips           yamux_window  credit, tuning, charges
+ *   yamux_send     frames out            yamux_recv    frames in
+ *   yamux          the owner's calls and events
  *
  * A stream object lives as long as the owner may use its id (it has a slot) or a RST is still to be
  * sent for it. It is in the table of wire ids from its first frame until its last; in control while
@@ -17,10 +17,10 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/ring.h"
+#include "mux/queue.h"
 #include "mux/schedule.h"
 #include "mux/yamux.h"
 #include "mux/yamux_frame.h"
-#include "mux/yamux_queue.h"
 
 #define TERN_YAMUX_NO_SLOT UINT32_MAX
 
@@ -47,8 +47,8 @@ struct tern_yamux_stream {
     struct tern_list news;
     struct tern_schedule_turn turn;
     struct tern_yamux_stream *hash_next;
-    struct tern_yamux_queue in;
-    struct tern_yamux_queue out;
+    struct tern_mux_queue in;
+    struct tern_mux_queue out;
     tern_time tuned_at; /* when the window was tuned last, or the stream began */
     uint32_t wire_id;   /* 0: nothing was sent yet */
     uint32_t slot;      /* TERN_YAMUX_NO_SLOT: the id is dead */
@@ -119,7 +119,7 @@ struct tern_yamux {
     uint32_t unacked;
     uint32_t unnumbered;   /* ours, without a wire id yet */
     uint32_t wire_id_next; /* odd for the initiator */
-    struct tern_yamux_pool pool;
+    struct tern_mux_pool pool;
     struct tern_list control;
     struct tern_list news;
     struct tern_schedule schedule;

@@ -198,7 +198,7 @@ static void recv_store(struct tern_yamux *y, struct tern_slice slice)
 {
     struct tern_yamux_stream *stream = y->payload_stream;
     if (tern_yamux_charge(y, stream, stream->in.size + slice.view.size) == TERN_OK &&
-        tern_yamux_queue_keep(&y->pool, &stream->in, slice)) {
+        tern_mux_queue_keep(&y->pool, &stream->in, slice)) {
         tern_yamux_say(y, stream, YAMUX_NEWS_READABLE);
         return;
     }

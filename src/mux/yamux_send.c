@@ -115,7 +115,7 @@ static void send_data_frame(struct tern_yamux *y, struct tern_yamux_stream *stre
                                                              .flags = flags,
                                                              .stream_id = stream->wire_id,
                                                              .length = (uint32_t)size});
-    tern_yamux_queue_take(&y->pool, &stream->out, size, out);
+    tern_mux_queue_take(&y->pool, &stream->out, size, out);
     tern_scope_release(y->scope, TERN_RESOURCE_MEMORY, size);
     stream->send_credit -= (uint32_t)size;
     if ((stream->flags & YAMUX_WRITE_SHORT) && stream->out.size <= y->send_buffer_max / 2) {

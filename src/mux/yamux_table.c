@@ -85,7 +85,7 @@ static void table_shrink(struct tern_yamux *y)
     if (y->streams_in + y->streams_out > 0)
         return;
     TERN_CHECK(y->slots_used == 0 && y->hashed == 0);
-    tern_yamux_pool_trim(&y->pool);
+    tern_mux_pool_trim(&y->pool);
     if (y->slots_count > TABLE_KEEP_MAX) {
         tern_mem_free(y->mem, y->slots, y->slots_count * sizeof(*y->slots));
         y->slots = NULL;
@@ -221,11 +221,11 @@ static void table_remove(struct tern_yamux *y, struct tern_yamux_stream *stream)
 
 static void stream_discard_buffers(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
-    tern_yamux_queue_clear(&y->pool, &stream->in);
+    tern_mux_queue_clear(&y->pool, &stream->in);
     TERN_CHECK(tern_yamux_charge(y, stream, 0) == TERN_OK);
     if (stream->out.size > 0)
         tern_scope_release(y->scope, TERN_RESOURCE_MEMORY, stream->out.size);
-    tern_yamux_queue_clear(&y->pool, &stream->out);
+    tern_mux_queue_clear(&y->pool, &stream->out);
 }
 
 void tern_yamux_stream_end(struct tern_yamux *y, struct tern_yamux_stream *stream)
@@ -352,5 +352,5 @@ void tern_yamux_tables_fini(struct tern_yamux *y)
     tern_mem_free(y->mem, y->slots, y->slots_count * sizeof(*y->slots));
     if (y->buckets != NULL)
         table_free_buckets(y);
-    tern_yamux_pool_trim(&y->pool);
+    tern_mux_pool_trim(&y->pool);
 }
