@@ -205,7 +205,7 @@ static void cve_2024_32984_control_frames_do_not_pile_up(void **state)
     tern_stream_id id = yamux_lone_accept(lone, 1);
     size_t one = 0;
     for (uint32_t i = 0; i < 1000; i++) {
-        uint32_t credit = tern_yamux_find(yamux_lone_core(lone), id)->recv_credit;
+        uint32_t credit = yamux_lone_stream(lone, id)->recv_credit;
         if (credit == 0)
             break;
         uint32_t part = credit < 1000 ? credit : 1000;
@@ -436,7 +436,7 @@ static void generations_never_repeat_an_id(void **state)
 {
     (void)state;
     struct yamux_lone *lone = yamux_lone_new(listener);
-    yamux_lone_core(lone)->generation = UINT32_MAX - 2;
+    yamux_lone_core(lone)->streams.generation = UINT32_MAX - 2;
     tern_stream_id last = TERN_STREAM_NONE;
     for (int i = 0; i < 6; i++) {
         tern_stream_id id;

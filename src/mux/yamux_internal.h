@@ -1,76 +1,35 @@
 /*
  * The session and its streams, shared by the files of yamux:
  *
- *   yamux_frame    the header            yamux_table   ids and the streams' life
+ *   yamux_frame    the header            yamux_table   the streams' life
  *   yamux_ping     round trips           yamux_window  credit, tuning, charges
  *   yamux_send     frames out            yamux_recv    frames in
  *   yamux          the owner's calls and events
  *
- * A stream object lives as long as the owner may use its id (it has a slot) or a RST is still to be
- * sent for it. It is in the table of wire ids from its first frame until its last; in control while
- * a frame other than data is due; in line (turn) while data or FIN could be sent; in news while an
- * event waits.
+ * Ids, tables, buffers and events are those of mux/streams.h; MUX_FIN_*, MUX_RST_DUE are yamux's
+ * FIN and RST.
  */
 #ifndef TERN_MUX_YAMUX_INTERNAL_H
 #define TERN_MUX_YAMUX_INTERNAL_H
 
 #include "base/check.h"
-#include "base/list.h"
 #include "base/ring.h"
-#include "mux/queue.h"
-#include "mux/schedule.h"
+#include "mux/streams.h"
 #include "mux/yamux.h"
 #include "mux/yamux_frame.h"
 
-#define TERN_YAMUX_NO_SLOT UINT32_MAX
-
 enum tern_yamux_stream_flag {
-    YAMUX_INBOUND = 1 << 0,      /* opened by the remote */
-    YAMUX_ACKED = 1 << 1,        /* ours, and the remote has answered */
-    YAMUX_ACK_DUE = 1 << 2,      /* the remote's: no frame of ours has gone yet */
-    YAMUX_ANNOUNCE = 1 << 3,     /* ours: send SYN even without data */
-    YAMUX_FIN_ASKED = 1 << 4,    /* close_write was called */
-    YAMUX_FIN_SENT = 1 << 5,     /* and the frame has gone */
-    YAMUX_FIN_RECEIVED = 1 << 6, /* all data before it has been received too */
-    YAMUX_DEAD = 1 << 7,         /* reset, and the event waits */
-    YAMUX_RST_DUE = 1 << 8,      /* with code */
-    YAMUX_WRITE_SHORT = 1 << 9,  /* WRITABLE is owed */
-    YAMUX_NEWS_OPENED = 1 << 16, /* events that wait, in the order in which they are said */
-    YAMUX_NEWS_READABLE = 1 << 17,
-    YAMUX_NEWS_WRITABLE = 1 << 18,
-    YAMUX_NEWS_RESET = 1 << 19,
-    YAMUX_NEWS_CLOSED = 1 << 20,
+    YAMUX_ACKED = MUX_OWN,        /* ours, and the remote has answered */
+    YAMUX_ACK_DUE = MUX_OWN << 1, /* the remote's: no frame of ours has gone yet */
 };
 
 struct tern_yamux_stream {
-    struct tern_list control;
-    struct tern_list news;
-    struct tern_schedule_turn turn;
-    struct tern_yamux_stream *hash_next;
-    struct tern_mux_queue in;
-    struct tern_mux_queue out;
-    tern_time tuned_at; /* when the window was tuned last, or the stream began */
-    uint32_t wire_id;   /* 0: nothing was sent yet */
-    uint32_t slot;      /* TERN_YAMUX_NO_SLOT: the id is dead */
-    uint32_t generation;
-    uint32_t flags;
-    uint32_t code;        /* of the RESET event and of the RST frame */
+    struct tern_mux_stream base;
+    tern_time tuned_at;   /* when the window was tuned last, or the stream began */
     uint32_t window;      /* receive window; above the initial it is reserved in windows */
     uint32_t returned;    /* credit given back since tuned_at */
     uint32_t recv_credit; /* what the remote may still send */
     uint32_t send_credit; /* what we may still send */
-    uint32_t charged;     /* bytes of in that scope is charged for */
-};
-
-/* A leaky bucket: what comes faster than it leaks fills it. */
-struct tern_yamux_bucket {
-    tern_time leaked_at;
-    uint32_t level;
-};
-
-struct tern_yamux_slot {
-    struct tern_yamux_stream *stream; /* NULL: free */
-    uint32_t next_free;
 };
 
 /* A refused stream whose RST is still to be sent. */
@@ -94,35 +53,15 @@ struct tern_yamux_ping {
 };
 
 struct tern_yamux {
-    struct tern_mem *mem;
-    struct tern_scope *scope;
+    struct tern_mux_streams streams;
     struct tern_scope *windows;
     struct tern_metrics *metrics;
-    uint64_t hash_seed;
     uint32_t window_max;
-    uint32_t send_buffer_max;
     uint32_t streams_in_max;
     uint32_t streams_out_max;
-
-    /* Streams (yamux_table.c). */
-    struct tern_yamux_slot *slots;
-    struct tern_yamux_stream **buckets;
-    struct tern_yamux_stream *recent; /* the last one found by wire id */
-    uint32_t slots_count;
-    uint32_t slots_free; /* head of the free list */
-    uint32_t slots_used;
-    uint32_t buckets_count; /* a power of two */
-    uint32_t hashed;
-    uint32_t generation;
-    uint32_t streams_in;  /* objects, so those count that wait for their RST to go */
-    uint32_t streams_out; /* likewise */
     uint32_t unacked;
     uint32_t unnumbered;   /* ours, without a wire id yet */
     uint32_t wire_id_next; /* odd for the initiator */
-    struct tern_mux_pool pool;
-    struct tern_list control;
-    struct tern_list news;
-    struct tern_schedule schedule;
 
     /* The frame that is being received (yamux_recv.c). */
     struct tern_yamux_stream *payload_stream; /* NULL: the payload is dropped */
@@ -144,8 +83,8 @@ struct tern_yamux {
     bool remote_goaway_news;
 
     struct tern_yamux_ping ping;
-    struct tern_yamux_bucket pings_received;
-    struct tern_yamux_bucket resets_received;
+    struct tern_mux_bucket pings_received;
+    struct tern_mux_bucket resets_received;
 
     tern_err error;
     tern_fault fault;
@@ -157,25 +96,23 @@ tern_err tern_yamux_fail(struct tern_yamux *y, tern_err err, tern_fault fault);
 /* tern_yamux_note counts a fault that does not end the session. */
 void tern_yamux_note(struct tern_yamux *y, tern_fault fault);
 
-/* tern_yamux_bucket_take is false when the bucket is full: more than burst came at once, or for
- * long more than one each interval_ns. */
-bool tern_yamux_bucket_take(struct tern_yamux_bucket *bucket, tern_time now, uint32_t burst,
-                            tern_time interval_ns);
+/* ---- yamux_table.c: lives ---- */
 
-/* ---- yamux_table.c: ids and lives ---- */
+static inline struct tern_yamux_stream *tern_yamux_stream_of(struct tern_mux_stream *base)
+{
+    return base == NULL ? NULL : TERN_CONTAINER_OF(base, struct tern_yamux_stream, base);
+}
 
-/* tern_yamux_stream_new makes a stream with a slot, charged to the scope. flags is YAMUX_INBOUND or
+/* tern_yamux_wire_id is the stream's number in frames; 0: it has none yet. */
+static inline uint32_t tern_yamux_wire_id(const struct tern_yamux_stream *stream)
+{
+    return (uint32_t)stream->base.wire_id;
+}
+
+/* tern_yamux_stream_new makes a stream with a slot, charged to the scope. flags is MUX_INBOUND or
  * 0. TERN_ERR_SCOPE_STREAMS, SCOPE_MEMORY, MEMORY. */
 TERN_NODISCARD tern_err tern_yamux_stream_new(struct tern_yamux *y, uint32_t flags,
                                               struct tern_yamux_stream **stream);
-
-/* tern_yamux_find is the stream of an id, NULL if the id is dead. */
-struct tern_yamux_stream *tern_yamux_find(const struct tern_yamux *y, tern_stream_id id);
-
-/* tern_yamux_find_wire is the stream with a wire id, or NULL. */
-struct tern_yamux_stream *tern_yamux_find_wire(struct tern_yamux *y, uint32_t wire_id);
-
-tern_stream_id tern_yamux_id(const struct tern_yamux_stream *stream);
 
 /* tern_yamux_number gives a stream its wire id and puts it in the table. */
 void tern_yamux_number(struct tern_yamux *y, struct tern_yamux_stream *stream, uint32_t wire_id);
@@ -197,16 +134,23 @@ void tern_yamux_abort(struct tern_yamux *y, struct tern_yamux_stream *stream, ui
 void tern_yamux_close_if_done(struct tern_yamux *y, struct tern_yamux_stream *stream);
 
 /* tern_yamux_say puts an event of the stream in line. */
-void tern_yamux_say(struct tern_yamux *y, struct tern_yamux_stream *stream, uint32_t news);
+static inline void tern_yamux_say(struct tern_yamux *y, struct tern_yamux_stream *stream,
+                                  uint32_t news)
+{
+    tern_mux_stream_say(&y->streams, &stream->base, news);
+}
 
 /* tern_yamux_want_control puts the stream in line for a frame other than data. */
-void tern_yamux_want_control(struct tern_yamux *y, struct tern_yamux_stream *stream);
+static inline void tern_yamux_want_control(struct tern_yamux *y, struct tern_yamux_stream *stream)
+{
+    tern_mux_stream_want_control(&y->streams, &stream->base);
+}
 
 /* tern_yamux_update_ready puts the stream in or out of line for data, as its state is. */
 void tern_yamux_update_ready(struct tern_yamux *y, struct tern_yamux_stream *stream);
 
-/* tern_yamux_tables_fini frees all streams and tables. */
-void tern_yamux_tables_fini(struct tern_yamux *y);
+/* tern_yamux_streams_fini frees all streams and tables. */
+void tern_yamux_streams_fini(struct tern_yamux *y);
 
 /* ---- yamux_window.c ---- */
 

@@ -39,6 +39,11 @@ struct tern_yamux *yamux_lone_core(struct yamux_lone *lone)
     return lone->mux.self;
 }
 
+struct tern_yamux_stream *yamux_lone_stream(struct yamux_lone *lone, tern_stream_id stream)
+{
+    return tern_yamux_stream_of(tern_mux_stream_find(&yamux_lone_core(lone)->streams, stream));
+}
+
 static void lone_drain(struct yamux_lone *lone)
 {
     struct tern_mux_event event;

@@ -33,6 +33,7 @@ void yamux_lone_free(struct yamux_lone *lone);
 
 /* yamux_lone_core is the session itself, for tests that look inside. */
 struct tern_yamux *yamux_lone_core(struct yamux_lone *lone);
+struct tern_yamux_stream *yamux_lone_stream(struct yamux_lone *lone, tern_stream_id stream);
 
 /* yamux_lone_feed gives bytes to recv at once and logs the events. */
 tern_err yamux_lone_feed(struct yamux_lone *lone, const void *bytes, size_t size);

@@ -73,7 +73,7 @@ tern_err tern_yamux_ping_frame(struct tern_yamux *y, tern_time now,
         ping_sample(ping, tern_time_since(now, ping->sent_at));
         return TERN_OK;
     }
-    if (!tern_yamux_bucket_take(&y->pings_received, now, PINGS_BURST, PINGS_INTERVAL))
+    if (!tern_mux_bucket_take(&y->pings_received, now, PINGS_BURST, PINGS_INTERVAL))
         return tern_yamux_fail(y, TERN_ERR_PROTOCOL, TERN_FAULT_YAMUX_PING_FLOOD);
     if (y->pongs_count < TERN_YAMUX_PONGS_MAX)
         y->pongs[y->pongs_count++] = header->length;

@@ -16,7 +16,7 @@ enum { RESETS_BURST = 1024 };
 
 static bool recv_reset_allowed(struct tern_yamux *y, tern_time now)
 {
-    return tern_yamux_bucket_take(&y->resets_received, now, RESETS_BURST, RESETS_INTERVAL);
+    return tern_mux_bucket_take(&y->resets_received, now, RESETS_BURST, RESETS_INTERVAL);
 }
 
 /* recv_refuse remembers to answer a SYN with RST. */
@@ -48,46 +48,46 @@ static tern_err recv_accept(struct tern_yamux *y, tern_time now,
     }
     if (y->goaway)
         return recv_refuse(y, header->stream_id, TERN_MUX_CODE_SHUTDOWN);
-    if (y->streams_in >= y->streams_in_max ||
-        tern_yamux_stream_new(y, YAMUX_INBOUND, stream) != TERN_OK)
+    if (y->streams.in_count >= y->streams_in_max ||
+        tern_yamux_stream_new(y, MUX_INBOUND, stream) != TERN_OK)
         return recv_refuse(y, header->stream_id, TERN_MUX_CODE_RESOURCE_LIMIT);
     (*stream)->tuned_at = now;
-    (*stream)->flags |= YAMUX_ACK_DUE;
+    (*stream)->base.flags |= YAMUX_ACK_DUE;
     tern_yamux_number(y, *stream, header->stream_id);
     tern_yamux_want_control(y, *stream);
-    tern_yamux_say(y, *stream, YAMUX_NEWS_OPENED);
+    tern_yamux_say(y, *stream, MUX_NEWS_OPENED);
     return TERN_OK;
 }
 
 /* recv_dead tells the owner of a reset, unless it has not heard of the stream yet. */
 static void recv_dead(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
-    if (stream->flags & YAMUX_NEWS_OPENED) {
+    if (stream->base.flags & MUX_NEWS_OPENED) {
         tern_yamux_drop_id(y, stream);
         return;
     }
-    stream->flags &= ~(uint32_t)(YAMUX_NEWS_READABLE | YAMUX_NEWS_WRITABLE);
-    tern_yamux_say(y, stream, YAMUX_NEWS_RESET);
+    stream->base.flags &= ~(uint32_t)(MUX_NEWS_READABLE | MUX_NEWS_WRITABLE);
+    tern_yamux_say(y, stream, MUX_NEWS_RESET);
 }
 
 static tern_err recv_rst(struct tern_yamux *y, tern_time now, struct tern_yamux_stream *stream,
                          const struct tern_yamux_header *header)
 {
-    if ((stream->flags & YAMUX_INBOUND) && !recv_reset_allowed(y, now))
+    if ((stream->base.flags & MUX_INBOUND) && !recv_reset_allowed(y, now))
         return tern_yamux_fail(y, TERN_ERR_PROTOCOL, TERN_FAULT_YAMUX_RESET_FLOOD);
     tern_yamux_stream_end(y, stream);
-    stream->flags |= YAMUX_DEAD;
-    stream->code = header->type == TERN_YAMUX_WINDOW_UPDATE ? header->length : 0;
+    stream->base.flags |= MUX_DEAD;
+    stream->base.code = header->type == TERN_YAMUX_WINDOW_UPDATE ? header->length : 0;
     recv_dead(y, stream);
     return TERN_OK;
 }
 
 static void recv_fin(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
-    if (stream->flags & YAMUX_FIN_RECEIVED)
+    if (stream->base.flags & MUX_FIN_RECEIVED)
         return;
-    stream->flags |= YAMUX_FIN_RECEIVED;
-    tern_yamux_say(y, stream, YAMUX_NEWS_READABLE);
+    stream->base.flags |= MUX_FIN_RECEIVED;
+    tern_yamux_say(y, stream, MUX_NEWS_READABLE);
     tern_yamux_close_if_done(y, stream);
 }
 
@@ -106,7 +106,7 @@ static tern_err recv_drop(struct tern_yamux *y, const struct tern_yamux_header *
 static tern_err recv_data(struct tern_yamux *y, struct tern_yamux_stream *stream,
                           const struct tern_yamux_header *header)
 {
-    if (stream->flags & YAMUX_FIN_RECEIVED)
+    if (stream->base.flags & MUX_FIN_RECEIVED)
         return recv_drop(y, header);
     if (header->length > stream->recv_credit)
         return tern_yamux_fail(y, TERN_ERR_PROTOCOL, TERN_FAULT_YAMUX_WINDOW_OVERFLOW);
@@ -134,10 +134,10 @@ static tern_err recv_window_update(struct tern_yamux *y, struct tern_yamux_strea
 /* recv_acknowledged: any frame of the remote shows that it knows the stream; not all send ACK. */
 static void recv_acknowledged(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
-    if (stream->flags & (YAMUX_INBOUND | YAMUX_ACKED))
+    if (stream->base.flags & (MUX_INBOUND | YAMUX_ACKED))
         return;
     TERN_CHECK(y->unacked > 0);
-    stream->flags |= YAMUX_ACKED;
+    stream->base.flags |= YAMUX_ACKED;
     y->unacked--;
 }
 
@@ -146,7 +146,8 @@ static tern_err recv_stream_frame(struct tern_yamux *y, tern_time now,
 {
     if (header->stream_id == 0)
         return tern_yamux_fail(y, TERN_ERR_PROTOCOL, TERN_FAULT_YAMUX_STREAM_ZERO);
-    struct tern_yamux_stream *stream = tern_yamux_find_wire(y, header->stream_id);
+    struct tern_yamux_stream *stream =
+        tern_yamux_stream_of(tern_mux_stream_find_wire(&y->streams, header->stream_id));
     if (header->flags & TERN_YAMUX_SYN) {
         if (stream != NULL)
             return tern_yamux_fail(y, TERN_ERR_PROTOCOL, TERN_FAULT_YAMUX_DUPLICATE_SYN);
@@ -197,9 +198,9 @@ static tern_err recv_frame(struct tern_yamux *y, tern_time now,
 static void recv_store(struct tern_yamux *y, struct tern_slice slice)
 {
     struct tern_yamux_stream *stream = y->payload_stream;
-    if (tern_yamux_charge(y, stream, stream->in.size + slice.view.size) == TERN_OK &&
-        tern_mux_queue_keep(&y->pool, &stream->in, slice)) {
-        tern_yamux_say(y, stream, YAMUX_NEWS_READABLE);
+    if (tern_yamux_charge(y, stream, stream->base.in.size + slice.view.size) == TERN_OK &&
+        tern_mux_queue_keep(&y->streams.pool, &stream->base.in, slice)) {
+        tern_yamux_say(y, stream, MUX_NEWS_READABLE);
         return;
     }
     tern_yamux_note(y, TERN_FAULT_YAMUX_STREAM_STARVED);

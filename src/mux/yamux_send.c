@@ -20,16 +20,16 @@ static bool send_fits(const struct tern_writer *out)
  * has to carry: SYN, ACK or none. */
 static uint16_t send_opening(struct tern_yamux *y, struct tern_yamux_stream *stream, tern_time now)
 {
-    if (stream->wire_id == 0) {
+    if (tern_yamux_wire_id(stream) == 0) {
         TERN_CHECK(y->wire_id_next <= UINT32_MAX - 2);
         tern_yamux_number(y, stream, y->wire_id_next);
         y->wire_id_next += 2;
         stream->tuned_at = now;
-        stream->flags &= ~(uint32_t)YAMUX_ANNOUNCE;
+        stream->base.flags &= ~(uint32_t)MUX_ANNOUNCE;
         return TERN_YAMUX_SYN;
     }
-    if (stream->flags & YAMUX_ACK_DUE) {
-        stream->flags &= ~(uint32_t)YAMUX_ACK_DUE;
+    if (stream->base.flags & YAMUX_ACK_DUE) {
+        stream->base.flags &= ~(uint32_t)YAMUX_ACK_DUE;
         return TERN_YAMUX_ACK;
     }
     return 0;
@@ -66,27 +66,29 @@ static void send_refusals(struct tern_yamux *y, struct tern_writer *out)
 static void send_update(struct tern_yamux *y, struct tern_yamux_stream *stream, tern_time now,
                         struct tern_writer *out)
 {
-    uint32_t delta = stream->wire_id == 0 ? 0 : tern_yamux_window_update(y, stream, now);
-    bool flag = (stream->flags & (YAMUX_ACK_DUE | YAMUX_ANNOUNCE)) != 0;
-    if (delta == 0 && (!flag || tern_schedule_waits(&stream->turn)))
+    uint32_t delta = tern_yamux_wire_id(stream) == 0 ? 0 : tern_yamux_window_update(y, stream, now);
+    bool flag = (stream->base.flags & (YAMUX_ACK_DUE | MUX_ANNOUNCE)) != 0;
+    if (delta == 0 && (!flag || tern_schedule_waits(&stream->base.turn)))
         return;
     uint16_t flags = send_opening(y, stream, now);
-    tern_yamux_header_write(out, &(struct tern_yamux_header){.type = TERN_YAMUX_WINDOW_UPDATE,
-                                                             .flags = flags,
-                                                             .stream_id = stream->wire_id,
-                                                             .length = delta});
+    tern_yamux_header_write(out,
+                            &(struct tern_yamux_header){.type = TERN_YAMUX_WINDOW_UPDATE,
+                                                        .flags = flags,
+                                                        .stream_id = tern_yamux_wire_id(stream),
+                                                        .length = delta});
 }
 
 static void send_stream_control(struct tern_yamux *y, tern_time now, struct tern_writer *out)
 {
     while (send_fits(out)) {
-        struct tern_list *node = tern_list_pop_front(&y->control);
+        struct tern_list *node = tern_list_pop_front(&y->streams.control);
         if (node == NULL)
             return;
-        struct tern_yamux_stream *stream = TERN_LIST_ENTRY(node, struct tern_yamux_stream, control);
-        if (stream->flags & YAMUX_RST_DUE) {
-            send_rst(out, stream->wire_id, stream->code);
-            stream->flags &= ~(uint32_t)YAMUX_RST_DUE;
+        struct tern_yamux_stream *stream =
+            TERN_LIST_ENTRY(node, struct tern_yamux_stream, base.control);
+        if (stream->base.flags & MUX_RST_DUE) {
+            send_rst(out, tern_yamux_wire_id(stream), stream->base.code);
+            stream->base.flags &= ~(uint32_t)MUX_RST_DUE;
             tern_yamux_settle(y, stream);
         } else {
             send_update(y, stream, now, out);
@@ -99,10 +101,10 @@ static void send_fin(struct tern_yamux *y, struct tern_yamux_stream *stream, ter
                      struct tern_writer *out)
 {
     uint16_t flags = (uint16_t)(TERN_YAMUX_FIN | send_opening(y, stream, now));
-    tern_yamux_header_write(out, &(struct tern_yamux_header){.type = TERN_YAMUX_DATA,
-                                                             .flags = flags,
-                                                             .stream_id = stream->wire_id});
-    stream->flags |= YAMUX_FIN_SENT;
+    tern_yamux_header_write(
+        out, &(struct tern_yamux_header){
+                 .type = TERN_YAMUX_DATA, .flags = flags, .stream_id = tern_yamux_wire_id(stream)});
+    stream->base.flags |= MUX_FIN_SENT;
     tern_yamux_update_ready(y, stream);
     tern_yamux_close_if_done(y, stream);
 }
@@ -111,17 +113,13 @@ static void send_data_frame(struct tern_yamux *y, struct tern_yamux_stream *stre
                             size_t size, struct tern_writer *out)
 {
     uint16_t flags = send_opening(y, stream, now);
-    tern_yamux_header_write(out, &(struct tern_yamux_header){.type = TERN_YAMUX_DATA,
-                                                             .flags = flags,
-                                                             .stream_id = stream->wire_id,
-                                                             .length = (uint32_t)size});
-    tern_mux_queue_take(&y->pool, &stream->out, size, out);
-    tern_scope_release(y->scope, TERN_RESOURCE_MEMORY, size);
+    tern_yamux_header_write(out,
+                            &(struct tern_yamux_header){.type = TERN_YAMUX_DATA,
+                                                        .flags = flags,
+                                                        .stream_id = tern_yamux_wire_id(stream),
+                                                        .length = (uint32_t)size});
+    tern_mux_stream_take(&y->streams, &stream->base, size, out);
     stream->send_credit -= (uint32_t)size;
-    if ((stream->flags & YAMUX_WRITE_SHORT) && stream->out.size <= y->send_buffer_max / 2) {
-        stream->flags &= ~(uint32_t)YAMUX_WRITE_SHORT;
-        tern_yamux_say(y, stream, YAMUX_NEWS_WRITABLE);
-    }
 }
 
 /* send_turn lets one stream send once; false: there is no useful room left. */
@@ -130,20 +128,21 @@ static bool send_turn(struct tern_yamux *y, tern_time now, struct tern_writer *o
     if (!send_fits(out))
         return false;
     size_t size_max;
-    struct tern_schedule_turn *turn = tern_schedule_next(&y->schedule, &size_max);
-    struct tern_yamux_stream *stream = TERN_LIST_ENTRY(turn, struct tern_yamux_stream, turn);
+    struct tern_schedule_turn *turn = tern_schedule_next(&y->streams.schedule, &size_max);
+    struct tern_yamux_stream *stream = TERN_CONTAINER_OF(turn, struct tern_yamux_stream, base.turn);
     size_t room = tern_writer_left(out) - TERN_YAMUX_HEADER_SIZE;
-    if (stream->out.size == 0) {
+    if (stream->base.out.size == 0) {
         send_fin(y, stream, now, out);
         return true;
     }
-    size_t wanted = tern_min_size(tern_min_size(stream->out.size, stream->send_credit), size_max);
+    size_t wanted =
+        tern_min_size(tern_min_size(stream->base.out.size, stream->send_credit), size_max);
     if (room == 0 || (room < wanted && room < SEND_SLIVER && !empty))
         return false;
     size_t size = tern_min_size(wanted, room);
     send_data_frame(y, stream, now, size, out);
-    tern_schedule_sent(&y->schedule, turn, size);
-    tern_schedule_yield(&y->schedule, turn);
+    tern_schedule_sent(&y->streams.schedule, turn, size);
+    tern_schedule_yield(&y->streams.schedule, turn);
     tern_yamux_update_ready(y, stream);
     return true;
 }
@@ -157,7 +156,7 @@ void tern_yamux_send(struct tern_yamux *y, tern_time now, struct tern_writer *ou
     tern_yamux_ping_send(y, now, out);
     send_refusals(y, out);
     send_stream_control(y, now, out);
-    while (!tern_schedule_empty(&y->schedule) && send_turn(y, now, out, out->size == start))
+    while (!tern_schedule_empty(&y->streams.schedule) && send_turn(y, now, out, out->size == start))
         continue;
 }
 
@@ -168,5 +167,5 @@ bool tern_yamux_want_send(const struct tern_yamux *y)
     if (y->error != TERN_OK)
         return false;
     return y->pongs_count > 0 || y->ping.due || tern_ring_count(&y->refusals) > 0 ||
-           !tern_list_empty(&y->control) || !tern_schedule_empty(&y->schedule);
+           !tern_list_empty(&y->streams.control) || !tern_schedule_empty(&y->streams.schedule);
 }

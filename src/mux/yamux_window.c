@@ -19,7 +19,7 @@ enum { WINDOW_GROW_ROUND_TRIPS = 2, WINDOW_SHRINK_ROUND_TRIPS = 16 };
 uint32_t tern_yamux_window_returnable(const struct tern_yamux *y,
                                       const struct tern_yamux_stream *stream)
 {
-    size_t held = stream->recv_credit + stream->in.size;
+    size_t held = stream->recv_credit + stream->base.in.size;
     if (y->payload_stream == stream)
         held += y->payload_left;
     TERN_CHECK(held <= stream->window);
@@ -28,7 +28,7 @@ uint32_t tern_yamux_window_returnable(const struct tern_yamux *y,
 
 bool tern_yamux_window_due(const struct tern_yamux *y, const struct tern_yamux_stream *stream)
 {
-    if (stream->flags & (YAMUX_FIN_RECEIVED | YAMUX_DEAD))
+    if (stream->base.flags & (MUX_FIN_RECEIVED | MUX_DEAD))
         return false;
     return tern_yamux_window_returnable(y, stream) >= stream->window / WINDOW_UPDATE_PART;
 }
@@ -95,12 +95,6 @@ void tern_yamux_window_release(struct tern_yamux *y, struct tern_yamux_stream *s
 
 tern_err tern_yamux_charge(struct tern_yamux *y, struct tern_yamux_stream *stream, size_t unread)
 {
-    uint32_t charge = (uint32_t)tern_min_size(unread, TERN_YAMUX_WINDOW_INITIAL);
-    if (charge > stream->charged)
-        TERN_TRY(
-            tern_scope_reserve(y->scope, TERN_RESOURCE_MEMORY, charge - stream->charged, NULL));
-    else if (charge < stream->charged)
-        tern_scope_release(y->scope, TERN_RESOURCE_MEMORY, stream->charged - charge);
-    stream->charged = charge;
-    return TERN_OK;
+    return tern_mux_stream_charge(&y->streams, &stream->base,
+                                  tern_min_size(unread, TERN_YAMUX_WINDOW_INITIAL));
 }

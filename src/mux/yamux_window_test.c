@@ -232,7 +232,8 @@ static uint64_t world_run(struct world *w, tern_time duration)
 
 static uint32_t world_window(const struct world *w)
 {
-    return tern_yamux_find(w->sides[1].mux.self, w->remote)->window;
+    struct tern_yamux *y = w->sides[1].mux.self;
+    return tern_yamux_stream_of(tern_mux_stream_find(&y->streams, w->remote))->window;
 }
 
 #define GIGABIT UINT64_C(125000000)
