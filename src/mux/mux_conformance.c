@@ -340,6 +340,46 @@ static void a_reader_that_never_reads_stalls_its_stream_alone(void **state)
     conformance_end(pair);
 }
 
+/* Without credit a stream that nobody reads holds up the others; for a bounded time, and what is
+ * held meanwhile is bounded, too. */
+static void a_reader_that_never_reads_is_cut_off(void **state)
+{
+    const struct tern_mux_factory *factory = *state;
+    if (factory->has_credit)
+        skip();
+    struct mux_pair *pair = conformance_pair(state);
+    tern_stream_id slow[2];
+    tern_stream_id fast[2];
+    conformance_stream(pair, 0, slow);
+    conformance_stream(pair, 0, fast);
+    struct mux_end *a = &pair->ends[0];
+    struct mux_end *b = &pair->ends[1];
+    uint64_t slow_sent = 0;
+    size_t before = b->mem.used;
+    for (int i = 0; i < 200; i++) {
+        mux_write_some(a, slow[0], &slow_sent, 64 * 1024);
+        mux_pair_settle(pair);
+    }
+    assert_true(slow_sent < 200 * 64 * 1024);
+    assert_true(b->mem.used - before < 2 * 1024 * 1024);
+    mux_write(a, fast[0], "at last", 7);
+    mux_pair_settle(pair);
+    assert_int_equal(b->mux.ops->unread(b->mux.self, fast[1]), 0);
+    tern_time until = b->mux.ops->deadline(b->mux.self);
+    assert_true(until > pair->now && until - pair->now <= 10 * TERN_SECOND);
+    mux_pair_wait(pair, until - pair->now - 1);
+    assert_int_equal(mux_end_count(b, TERN_MUX_RESET, TERN_STREAM_NONE), 0);
+    mux_pair_wait(pair, 1);
+    assert_int_equal(mux_end_count(b, TERN_MUX_RESET, slow[1]), 1);
+    assert_int_equal(mux_end_last(b, TERN_MUX_RESET).code, TERN_MUX_CODE_RESOURCE_LIMIT);
+    mux_pair_settle(pair);
+    mux_expect(b, fast[1], "at last", 7);
+    assert_int_equal(mux_end_count(a, TERN_MUX_RESET, slow[0]), 1);
+    assert_int_equal(mux_end_count(b, TERN_MUX_RESET, TERN_STREAM_NONE), 1);
+    assert_true(b->mux.ops->deadline(b->mux.self) > pair->now + TERN_SECOND);
+    conformance_end(pair);
+}
+
 static void streams_take_turns(void **state)
 {
     struct mux_pair *pair = conformance_pair(state);
@@ -735,6 +775,7 @@ int tern_mux_conformance(const struct tern_mux_factory *factory)
         ROW(stale_ids_are_errors_and_nothing_else),
         ROW(many_streams_live_side_by_side),
         ROW(a_reader_that_never_reads_stalls_its_stream_alone),
+        ROW(a_reader_that_never_reads_is_cut_off),
         ROW(streams_take_turns),
         ROW(control_leaves_within_one_frame_of_bulk),
         ROW(a_slice_is_sent_by_reference_and_never_changed),

@@ -35,6 +35,7 @@ struct model {
     tern_time now;
     uint32_t key_next;
     const char *what;
+    bool has_credit;
     struct tern_random random;
     bool scripted;
     struct tern_view script;
@@ -133,15 +134,19 @@ static void model_identify(struct model *m, int end, struct model_stream *s)
     s->used = false;
 }
 
-static void model_on_dead(struct model *m, int end, struct model_stream *s, bool reset)
+static void model_on_dead(struct model *m, int end, struct model_stream *s,
+                          const struct tern_mux_event *event)
 {
+    bool reset = event->kind == TERN_MUX_RESET;
     if (s->opener < 0) {
         model_check(m, reset, "CLOSED before anything was read");
         s->used = false;
         return;
     }
     int other = 1 - end;
-    if (reset) {
+    if (reset && !m->has_credit && event->code == TERN_MUX_CODE_RESOURCE_LIMIT) {
+        s->was_reset[end] = true; /* by the muxer itself: it was not read for too long */
+    } else if (reset) {
         bool known = s->id[other] != TERN_STREAM_NONE;
         model_check(m, s->was_reset[other] || !known, "RESET that nobody asked for");
     } else {
@@ -171,7 +176,7 @@ static void model_event(struct model *m, int end, const struct tern_mux_event *e
         model_check(m, s->owed_writable[end], "WRITABLE without a short write");
         s->owed_writable[end] = false;
     } else {
-        model_on_dead(m, end, s, event->kind == TERN_MUX_RESET);
+        model_on_dead(m, end, s, event);
     }
 }
 
@@ -420,6 +425,7 @@ static void model_finish(struct model *m)
 static bool model_init(struct model *m, const struct tern_mux_factory *factory)
 {
     m->now = TERN_SECOND;
+    m->has_credit = factory->has_credit;
     for (int i = 0; i < 2; i++) {
         tern_mem_init(&m->mem[i], 0);
         tern_scope_init(&m->scope[i], "connection", NULL, NULL);

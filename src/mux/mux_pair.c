@@ -15,6 +15,7 @@ static void mux_end_init(struct mux_end *end)
     end->mux = (struct tern_mux){.ops = NULL};
     end->log_count = 0;
     end->sent_bytes = 0;
+    end->wire.size = 0;
 }
 
 static void mux_end_fini(struct mux_end *end)
@@ -64,15 +65,17 @@ void mux_end_drain(struct mux_end *end)
     }
 }
 
-/* pair_deliver gives bytes to a side in pieces, each in a chunk of its own as a channel would. */
-static void pair_deliver(struct mux_pair *pair, struct mux_end *to, struct tern_view bytes)
+/* pair_deliver gives a side what waits for it in pieces, each in a chunk of its own as a channel
+ * would, until it takes no more; returns how many bytes it took. */
+static size_t pair_deliver(struct mux_pair *pair, struct mux_end *to, struct mux_wire *wire)
 {
     size_t offset = 0;
-    while (offset < bytes.size && !pair->broken) {
-        size_t size = bytes.size - offset;
+    bool takes = true;
+    while (offset < wire->size && takes && !pair->broken) {
+        size_t size = wire->size - offset;
         if (pair->piece_max > 0 && size > 1)
             size = 1 + tern_random_below(&pair->random, tern_min_size(size, pair->piece_max));
-        struct tern_view piece = tern_view_of(bytes.data + offset, size);
+        struct tern_view piece = tern_view_of(wire->bytes + offset, size);
         struct tern_slice slice = {.view = piece};
         /* From the receiver's account; when that is made to fail, the bytes come without chunk. */
         struct tern_chunk *chunk = pair->borrowed ? NULL : tern_chunk_copy(&to->mem, piece);
@@ -81,10 +84,15 @@ static void pair_deliver(struct mux_pair *pair, struct mux_end *to, struct tern_
         size_t used = 0;
         if (to->mux.ops->recv(to->mux.self, pair->now, slice, &used) != TERN_OK)
             pair->broken = true;
+        assert_true(used <= size);
+        takes = used == size;
         tern_chunk_unref(chunk);
         mux_end_drain(to);
         offset += used;
     }
+    memmove(wire->bytes, wire->bytes + offset, wire->size - offset);
+    wire->size -= offset;
+    return offset;
 }
 
 bool mux_pair_carry(struct mux_pair *pair, int from)
@@ -94,17 +102,21 @@ bool mux_pair_carry(struct mux_pair *pair, int from)
 
 bool mux_pair_carry_some(struct mux_pair *pair, int from, size_t room)
 {
-    static uint8_t frame[MUX_PAIR_FRAME_MAX];
     struct mux_end *end = &pair->ends[from];
-    struct tern_writer out = tern_writer_of(frame, tern_min_size(room, sizeof(frame)));
-    end->mux.ops->send(end->mux.self, pair->now, &out);
-    assert_true(tern_writer_ok(&out));
-    mux_end_drain(end);
-    if (out.size == 0)
-        return false;
-    end->sent_bytes += out.size;
-    pair_deliver(pair, &pair->ends[1 - from], tern_writer_view(&out));
-    return !pair->broken;
+    struct mux_wire *wire = &end->wire;
+    bool sent = false;
+    if (wire->size == 0) {
+        struct tern_writer out =
+            tern_writer_of(wire->bytes, tern_min_size(room, sizeof(wire->bytes)));
+        end->mux.ops->send(end->mux.self, pair->now, &out);
+        assert_true(tern_writer_ok(&out));
+        mux_end_drain(end);
+        wire->size = out.size;
+        end->sent_bytes += out.size;
+        sent = out.size > 0;
+    }
+    size_t taken = pair_deliver(pair, &pair->ends[1 - from], wire);
+    return (sent || taken > 0) && !pair->broken;
 }
 
 void mux_pair_settle(struct mux_pair *pair)
@@ -114,8 +126,21 @@ void mux_pair_settle(struct mux_pair *pair)
         more = mux_pair_carry(pair, 0);
         more = mux_pair_carry(pair, 1) || more;
     }
-    for (int i = 0; i < 2; i++)
-        assert_true(pair->broken || !pair->ends[i].mux.ops->want_send(pair->ends[i].mux.self));
+    for (int i = 0; i < 2; i++) {
+        const struct mux_end *end = &pair->ends[i];
+        assert_true(pair->broken || end->wire.size > 0 || !end->mux.ops->want_send(end->mux.self));
+    }
+}
+
+void mux_pair_wait(struct mux_pair *pair, tern_time time_ns)
+{
+    pair->now += time_ns;
+    for (int i = 0; i < 2; i++) {
+        struct mux_end *end = &pair->ends[i];
+        if (end->mux.ops->deadline(end->mux.self) <= pair->now)
+            end->mux.ops->tick(end->mux.self, pair->now);
+        mux_end_drain(end);
+    }
 }
 
 size_t mux_end_count(const struct mux_end *end, enum tern_mux_event_kind kind,

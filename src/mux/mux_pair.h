@@ -1,7 +1,8 @@
 /*
  * For tests: two muxers of a kind joined by a link in memory. Each side has its own memory account
  * and scopes, which must be empty at the end. The link carries what send gives at once, cut into
- * pieces as the test likes.
+ * pieces as the test likes, and holds what the other side does not take: then nothing more is sent
+ * on it.
  */
 #ifndef TERN_MUX_MUX_PAIR_H
 #define TERN_MUX_MUX_PAIR_H
@@ -16,12 +17,18 @@ struct tern_mux_factory {
      */
     tern_err (*make)(bool initiator, struct tern_mem *mem, struct tern_scope *scope,
                      struct tern_scope *windows, struct tern_mux *mux);
-    bool has_credit; /* a stream that nobody reads takes a bounded number of bytes */
+    bool has_credit; /* a stream that nobody reads holds up itself alone, not the connection */
     bool has_codes;  /* resets carry codes */
     bool has_goaway; /* the remote hears of goaway */
 };
 
 enum { MUX_PAIR_LOG_MAX = 4096, MUX_PAIR_FRAME_MAX = 65519 };
+
+/* What a side has sent and the other has not taken. */
+struct mux_wire {
+    uint8_t bytes[MUX_PAIR_FRAME_MAX];
+    size_t size;
+};
 
 struct mux_end {
     struct tern_mem mem;
@@ -31,6 +38,7 @@ struct mux_end {
     struct tern_mux_event log[MUX_PAIR_LOG_MAX]; /* events since the last mux_end_forget */
     size_t log_count;
     uint64_t sent_bytes;
+    struct mux_wire wire; /* from here */
 };
 
 struct mux_pair {
@@ -49,15 +57,18 @@ bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory
 /* mux_pair_fini ends both and checks that memory and scopes are empty. */
 void mux_pair_fini(struct mux_pair *pair);
 
-/* mux_pair_carry moves one send of one side to the other and drains the events of both; false if
- * nothing was sent. */
+/* mux_pair_carry moves one send of one side, or what was left of the last, to the other and drains
+ * the events of both; false if nothing moved. */
 bool mux_pair_carry(struct mux_pair *pair, int from);
 
 /* mux_pair_carry_some is the same with room for so many bytes. */
 bool mux_pair_carry_some(struct mux_pair *pair, int from, size_t room);
 
-/* mux_pair_settle carries both ways until both are silent. */
+/* mux_pair_settle carries both ways until both are silent or hold the link up. */
 void mux_pair_settle(struct mux_pair *pair);
+
+/* mux_pair_wait lets time pass at both ends. */
+void mux_pair_wait(struct mux_pair *pair, tern_time time_ns);
 
 /* mux_end_drain logs all events that wait. */
 void mux_end_drain(struct mux_end *end);

@@ -22,7 +22,8 @@ static tern_err fuzz_make(bool initiator, struct tern_mem *mem, struct tern_scop
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    const struct tern_mux_factory factory = {.name = "yamux", .make = fuzz_make};
+    const struct tern_mux_factory factory = {
+        .name = "yamux", .make = fuzz_make, .has_credit = true};
     struct mux_model_result result = mux_model_script(&factory, tern_view_of(data, size));
     if (!result.ok)
         tern_check_failed(result.what, __FILE__, __LINE__);
