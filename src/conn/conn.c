@@ -204,7 +204,7 @@ static bool conn_pop_pending(struct tern_conn *conn, struct tern_conn_event *eve
     /* Not sooner: the muxer would give the stream's slot to the next one, and the owner would have
      * two streams in one place. */
     if (event->fault == TERN_FAULT_CONN_NEGOTIATE_TIMEOUT && conn->mux.ops != NULL)
-        conn->mux.ops->reset(conn->mux.self, event->stream, CONN_STREAM_CODE_NEGOTIATION);
+        conn_mux_reset(conn, event->stream, CONN_STREAM_CODE_NEGOTIATION);
     return true;
 }
 
@@ -295,17 +295,30 @@ bool tern_conn_next(struct tern_conn *conn, struct tern_conn_event *event)
 
 tern_time tern_conn_deadline(const struct tern_conn *conn)
 {
-    if (conn->freed || conn->state == CONN_FAILED || conn->state == CONN_CLOSED)
+    if (conn->freed || conn_over(conn))
         return TERN_TIME_NEVER;
+    if (conn->resumes)
+        return conn->now;
     tern_time deadline = tern_time_min(conn->deadline, conn_streams_deadline(conn));
     if (conn->mux.ops != NULL && conn->session == NULL)
         deadline = tern_time_min(deadline, conn->mux.ops->deadline(conn->mux.self));
     return deadline;
 }
 
+static void conn_tick_mux(struct tern_conn *conn, tern_time now)
+{
+    if (conn->mux.ops == NULL || conn->session != NULL ||
+        now < conn->mux.ops->deadline(conn->mux.self))
+        return;
+    conn->mux.ops->tick(conn->mux.self, now);
+    tern_err err = conn->mux.ops->error(conn->mux.self);
+    if (err != TERN_OK)
+        conn_fail(conn, err, conn->mux.ops->fault(conn->mux.self));
+}
+
 void tern_conn_tick(struct tern_conn *conn, tern_time now)
 {
-    if (conn->freed || conn->state == CONN_FAILED || conn->state == CONN_CLOSED)
+    if (conn->freed || conn_over(conn))
         return;
     if (now >= conn->deadline) {
         if (conn->state == CONN_CLOSING)
@@ -319,20 +332,16 @@ void tern_conn_tick(struct tern_conn *conn, tern_time now)
         return;
     }
     conn->now = now;
+    conn->resumes = false;
     conn_streams_tick(conn, now);
-    if (conn->mux.ops == NULL || conn->session != NULL ||
-        now < conn->mux.ops->deadline(conn->mux.self))
-        return;
-    conn->mux.ops->tick(conn->mux.self, now);
-    tern_err err = conn->mux.ops->error(conn->mux.self);
-    if (err != TERN_OK)
-        conn_fail(conn, err, conn->mux.ops->fault(conn->mux.self));
+    conn_tick_mux(conn, now);
+    if (conn_stack_waits(conn))
+        conn_stack_resume(conn, now);
 }
 
 void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code)
 {
-    if (conn->freed || conn->state == CONN_FAILED || conn->state == CONN_CLOSED ||
-        conn->state == CONN_CLOSING)
+    if (conn->freed || conn_over(conn) || conn->state == CONN_CLOSING)
         return;
     if (conn->mux.ops == NULL || !conn->established) {
         conn_fail(conn, TERN_ERR_CLOSED, TERN_FAULT_NONE);

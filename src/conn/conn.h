@@ -37,7 +37,7 @@ struct tern_noise_identity;
 struct tern_tls_identity;
 
 enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_TLS, TERN_SECURE_PLAINTEXT };
-enum tern_muxer_kind { TERN_MUXER_YAMUX };
+enum tern_muxer_kind { TERN_MUXER_YAMUX, TERN_MUXER_MPLEX };
 enum {
     TERN_CONN_PROTOCOLS_OFFERED_MAX = 8,
     TERN_CONN_SECURE_MAX = 4,
@@ -83,7 +83,7 @@ struct tern_conn_config {
                       */
     tern_time upgrade_timeout_ns;   /* from link to ESTABLISHED */
     tern_time negotiate_timeout_ns; /* of one stream's protocol */
-    tern_time ping_interval_ns;     /* keep-alive; 0: none */
+    tern_time ping_interval_ns;     /* keep-alive; 0: none. mplex has no pings */
     tern_time ping_timeout_ns;
 };
 
@@ -143,8 +143,8 @@ struct tern_conn *tern_conn_new_session(const struct tern_conn_config *config,
 void tern_conn_free(struct tern_conn *conn);
 
 /* tern_conn_recv takes link bytes (changed in place). *used < size is back-pressure: give the rest
- * again after the next event, job or call. Drain tern_conn_next before the next recv. An error is
- * final and follows as CLOSED. */
+ * again after the next event, job or call (with mplex, one that consumes). Drain tern_conn_next
+ * before the next recv. An error is final and follows as CLOSED. */
 TERN_NODISCARD tern_err tern_conn_recv(struct tern_conn *conn, tern_time now, struct tern_slice in,
                                        size_t *used);
 

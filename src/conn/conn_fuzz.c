@@ -3,8 +3,8 @@
  * between them (moved in pieces, cut, flipped, swapped, added) and of what their owners do. With
  * the plaintext channel the changes reach the muxer and the streams' negotiation.
  *
- * Byte 0: bit 0 plaintext, bit 1 and 2 late muxers, bit 3 both dial, bit 4 TLS unless plaintext.
- * Then pairs (what, argument).
+ * Byte 0: bit 0 plaintext, bit 1 and 2 late muxers, bit 3 both dial, bit 4 TLS unless plaintext,
+ * bit 5 mplex. Then pairs (what, argument).
  */
 #include "conn/conn.h"
 
@@ -251,8 +251,8 @@ static void fuzz_open_ends(struct fuzz *f, uint8_t flags)
             .windows = &f->windows,
             .secure = {fuzz_secure(flags)},
             .secure_count = 1,
-            .muxers = {TERN_MUXER_YAMUX},
-            .muxers_count = 1,
+            .muxers = {flags & 32 ? TERN_MUXER_MPLEX : TERN_MUXER_YAMUX, TERN_MUXER_YAMUX},
+            .muxers_count = flags & 32 ? 1 + i : 1,
             .late_muxer = (flags >> (1 + i) & 1) != 0,
             .upgrade_timeout_ns = 10 * TERN_SECOND,
             .negotiate_timeout_ns = 5 * TERN_SECOND,

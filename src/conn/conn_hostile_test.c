@@ -2,31 +2,11 @@
  * A connection whose remote is hostile, broken or gone: every rejection by the name of its fault,
  * the link's end at every byte of the upgrade, changed bytes at every place of it.
  */
-#include "conn/conn_pair.h"
+#include "conn/conn_test_fixture.h"
 
 #include "base/check.h"
-#include "tern_test.h"
 
 static const tern_time LATENCY = 20 * TERN_MILLISECOND;
-
-struct fixture {
-    struct tern_mem mem;
-    struct conn_pair pair;
-};
-
-static struct conn_pair *open_pair(struct fixture *f, const struct conn_pair_options *options)
-{
-    tern_mem_init(&f->mem, 0);
-    assert_true(conn_pair_init(&f->pair, options, &f->mem));
-    return &f->pair;
-}
-
-static void close_pair(struct fixture *f)
-{
-    conn_pair_fini(&f->pair);
-    assert_int_equal(f->mem.used, 0);
-    tern_mem_fini(&f->mem);
-}
 
 static struct conn_pair_options plain_options(void)
 {

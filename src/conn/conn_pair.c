@@ -276,7 +276,7 @@ static const struct sim_core_ops pair_ops = {.recv = pair_recv,
 
 void conn_pair_run(struct conn_pair *pair, tern_time until)
 {
-    while (sim_pair_step(&pair->link, until)) {
+    do {
         for (unsigned i = 0; i < 2; i++) {
             struct conn_end *end = &pair->ends[i];
             if (end->counts[TERN_CONN_CLOSED] == 0 || end->link_ended)
@@ -284,7 +284,7 @@ void conn_pair_run(struct conn_pair *pair, tern_time until)
             end->link_ended = true;
             sim_pair_end(&pair->link, i);
         }
-    }
+    } while (sim_pair_step(&pair->link, until));
 }
 
 bool conn_pair_echoed(const struct conn_end *end, size_t size)
@@ -298,6 +298,15 @@ bool conn_pair_echoed(const struct conn_end *end, size_t size)
 }
 
 /* --- making --- */
+
+static void pair_muxers(struct conn_end *end, const char *letters)
+{
+    for (size_t i = 0; letters[i] != '\0'; i++) {
+        TERN_CHECK(i < TERN_CONN_MUXERS_MAX);
+        end->config.muxers[i] = letters[i] == 'm' ? TERN_MUXER_MPLEX : TERN_MUXER_YAMUX;
+        end->config.muxers_count++;
+    }
+}
 
 static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned side)
 {
@@ -314,14 +323,13 @@ static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned s
         .windows = &pair->windows,
         .secure = {options->secure},
         .secure_count = 1,
-        .muxers = {TERN_MUXER_YAMUX},
-        .muxers_count = 1,
         .late_muxer = options->late_muxer[side],
         .upgrade_timeout_ns = 10 * TERN_SECOND,
         .negotiate_timeout_ns = 5 * TERN_SECOND,
         .ping_interval_ns = options->ping_ns,
         .ping_timeout_ns = 10 * TERN_SECOND,
     };
+    pair_muxers(end, options->muxers[side] == NULL ? "y" : options->muxers[side]);
     if (!options->offers_two[side])
         return;
     end->config.secure[0] = TERN_SECURE_NOISE;
@@ -414,4 +422,22 @@ void conn_pair_fini(struct conn_pair *pair)
     tern_scope_fini(&pair->windows);
     tern_scope_fini(&pair->own_root);
     golden_fini(&pair->log);
+}
+
+tern_err conn_pair_life(void *context, struct tern_mem *mem, struct tern_scope *root)
+{
+    static struct conn_pair pair;
+    struct conn_pair_options options = *(const struct conn_pair_options *)context;
+    options.root = root;
+    if (!conn_pair_init(&pair, &options, mem))
+        return TERN_ERR_MEMORY;
+    conn_pair_run(&pair, 2 * TERN_SECOND);
+    for (int i = 0; i < 2; i++) {
+        tern_conn_close(pair.ends[i].conn, pair.link.now, 0);
+        conn_pair_serve(&pair.ends[i], pair.link.now);
+    }
+    conn_pair_run(&pair, 12 * TERN_SECOND);
+    bool whole = conn_pair_echoed(&pair.ends[0], options.open_size) && pair.ends[0].read_end;
+    conn_pair_fini(&pair);
+    return whole ? TERN_OK : TERN_ERR_MEMORY;
 }

@@ -29,16 +29,17 @@ struct conn_pair_options {
     enum tern_secure_kind secure; /* of both, unless both_secure says other */
     bool late_muxer[2];
     bool both_dial;
-    bool offers_two[2];   /* Noise and plaintext, in this order */
-    bool wrong_peer;      /* a expects somebody else than b */
-    bool right_peer;      /* a expects b */
-    bool hold_jobs[2];    /* jobs wait until conn_pair_run_job */
-    bool mute[2];         /* does not echo */
-    bool resets_at_ready; /* a resets its stream as soon as it hears READY */
-    bool ends_early;      /* a closes its stream's write side right behind the first bytes */
-    tern_time job_ns;     /* how long a job takes */
-    tern_time ping_ns;    /* keep-alive of both */
-    size_t open_size;     /* a opens one stream to echo when established, with so many bytes */
+    bool offers_two[2];    /* Noise and plaintext, in this order */
+    const char *muxers[2]; /* 'y' for yamux and 'm' for mplex, in order of preference; NULL: "y" */
+    bool wrong_peer;       /* a expects somebody else than b */
+    bool right_peer;       /* a expects b */
+    bool hold_jobs[2];     /* jobs wait until conn_pair_run_job */
+    bool mute[2];          /* does not echo */
+    bool resets_at_ready;  /* a resets its stream as soon as it hears READY */
+    bool ends_early;       /* a closes its stream's write side right behind the first bytes */
+    tern_time job_ns;      /* how long a job takes */
+    tern_time ping_ns;     /* keep-alive of both */
+    size_t open_size;      /* a opens one stream to echo when established, with so many bytes */
     struct tern_view open_names[4]; /* what it offers; none: CONN_PAIR_ECHO */
     struct tern_scope *root;        /* NULL: the pair's own */
 };
@@ -106,5 +107,9 @@ void conn_pair_run_job(struct conn_end *end, tern_time now);
 
 /* conn_pair_echoed: did the answer come back whole? */
 bool conn_pair_echoed(const struct conn_end *end, size_t size);
+
+/* conn_pair_life is a scenario for sim_fail.h: a pair of the options (context), which opens a
+ * stream of open_size bytes and ends it early, whose ends then close. */
+tern_err conn_pair_life(void *context, struct tern_mem *mem, struct tern_scope *root);
 
 #endif

@@ -75,12 +75,12 @@ struct tern_conn {
     struct tern_scope *scope;
     enum tern_role role;
     enum conn_state state;
-    enum tern_muxer_kind muxer;
     bool established; /* ESTABLISHED was said, or waits in pending */
     bool confirmed;   /* the remote has proven to be there */
     bool job_out;     /* a channel's job, or the session's, is with the owner */
     uint8_t job_of;   /* the channel's index */
     bool freed;       /* free when the job comes back */
+    bool resumes;     /* bytes wait for the muxer, which may take them now: the next tick sees */
     tern_err err;
     tern_fault fault;
     tern_time now;      /* of the newest call */
@@ -129,6 +129,25 @@ void conn_stack_push(struct tern_conn *conn, struct tern_channel channel);
 /* conn_stack_recv moves link bytes up as far as they are taken, behind what still waits from
  * before; *used says how many were. */
 void conn_stack_recv(struct tern_conn *conn, tern_time now, struct tern_slice in, size_t *used);
+
+/* conn_stack_waits: is there something that the muxer has not taken? */
+bool conn_stack_waits(const struct tern_conn *conn);
+
+/* conn_stack_resume offers it again. */
+void conn_stack_resume(struct tern_conn *conn, tern_time now);
+
+/* The muxer's verbs after which it may take what it has not taken. */
+static inline void conn_mux_consume(struct tern_conn *conn, tern_stream_id stream, size_t size)
+{
+    conn->mux.ops->consume(conn->mux.self, stream, size);
+    conn->resumes = conn_stack_waits(conn);
+}
+
+static inline void conn_mux_reset(struct tern_conn *conn, tern_stream_id stream, uint32_t code)
+{
+    conn->mux.ops->reset(conn->mux.self, stream, code);
+    conn->resumes = conn_stack_waits(conn);
+}
 
 /* conn_stack_job_done gives a channel its job back, and goes on with what waits. */
 void conn_stack_job_done(struct tern_conn *conn, tern_time now, struct tern_job *job);

@@ -199,6 +199,18 @@ void conn_stack_recv(struct tern_conn *conn, tern_time now, struct tern_slice in
     stack_keep(conn);
 }
 
+bool conn_stack_waits(const struct tern_conn *conn)
+{
+    return !conn_over(conn) && conn->mux.ops != NULL && conn->session == NULL &&
+           input_waits(&conn->stack.inputs[stack_top(conn)]);
+}
+
+void conn_stack_resume(struct tern_conn *conn, tern_time now)
+{
+    stack_pump(conn, now);
+    stack_keep(conn);
+}
+
 void conn_stack_job_done(struct tern_conn *conn, tern_time now, struct tern_job *job)
 {
     struct tern_channel *channel = &conn->stack.channels[conn->job_of];
@@ -209,8 +221,7 @@ void conn_stack_job_done(struct tern_conn *conn, tern_time now, struct tern_job 
         conn->stack.err = err;
         conn->stack.err_of = conn->job_of;
     }
-    stack_pump(conn, now);
-    stack_keep(conn);
+    conn_stack_resume(conn, now);
 }
 
 /* --- down --- */

@@ -153,7 +153,7 @@ static tern_err streams_feed(struct tern_conn *conn, struct conn_stream *stream)
             break;
         err = stream->outbound ? tern_multistream_dialer_recv(&stream->dialer, bytes.view, &used)
                                : streams_listen(conn, stream, bytes.view, &used);
-        conn->mux.ops->consume(conn->mux.self, stream->id, used);
+        conn_mux_consume(conn, stream->id, used);
         tern_err flushed = streams_flush(conn, stream);
         if (err == TERN_OK)
             err = flushed;
@@ -188,7 +188,7 @@ static bool streams_failed(struct tern_conn *conn, struct conn_stream *stream, t
     tern_fault fault = streams_fault(stream);
     if (err == TERN_ERR_END)
         err = TERN_ERR_NO_PROTOCOL; /* it ended without an answer */
-    conn->mux.ops->reset(conn->mux.self, stream->id, CONN_STREAM_CODE_NEGOTIATION);
+    conn_mux_reset(conn, stream->id, CONN_STREAM_CODE_NEGOTIATION);
     if (outbound)
         streams_refused(out, stream, err);
     else if (fault != TERN_FAULT_NONE)
@@ -267,7 +267,7 @@ static bool streams_opened(struct tern_conn *conn, const struct tern_mux_event *
 {
     struct conn_stream *stream = streams_new(conn, in->stream, 0);
     if (stream == NULL) {
-        conn->mux.ops->reset(conn->mux.self, in->stream, TERN_MUX_CODE_RESOURCE_LIMIT);
+        conn_mux_reset(conn, in->stream, TERN_MUX_CODE_RESOURCE_LIMIT);
         return false;
     }
     stream->early = in->early;
@@ -365,7 +365,7 @@ tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
         conn->mux.ops->set_early(conn->mux.self, *id);
     struct conn_stream *stream = streams_new(conn, *id, offer->names_count);
     if (stream == NULL) {
-        conn->mux.ops->reset(conn->mux.self, *id, 0);
+        conn_mux_reset(conn, *id, 0);
         return TERN_ERR_MEMORY;
     }
     stream->outbound = true;
@@ -377,7 +377,7 @@ tern_err tern_conn_open_stream(struct tern_conn *conn, tern_time now,
             .names = stream->names, .names_count = offer->names_count, .lazy = stream->lazy});
     tern_err err = streams_flush(conn, stream);
     if (err != TERN_OK) {
-        conn->mux.ops->reset(conn->mux.self, *id, CONN_STREAM_CODE_NEGOTIATION);
+        conn_mux_reset(conn, *id, CONN_STREAM_CODE_NEGOTIATION);
         streams_free(conn, stream);
     }
     return err;
@@ -423,7 +423,7 @@ tern_err tern_conn_read(struct tern_conn *conn, tern_stream_id stream, struct te
 void tern_conn_consume(struct tern_conn *conn, tern_stream_id stream, size_t size)
 {
     if (streams_usable(conn, stream, false) == TERN_OK)
-        conn->mux.ops->consume(conn->mux.self, stream, size);
+        conn_mux_consume(conn, stream, size);
 }
 
 tern_err tern_conn_close_write(struct tern_conn *conn, tern_stream_id stream)
@@ -437,7 +437,7 @@ void tern_conn_reset(struct tern_conn *conn, tern_stream_id id, uint32_t code)
     if (conn->mux.ops == NULL)
         return;
     struct conn_stream *stream = streams_find(conn, id);
-    conn->mux.ops->reset(conn->mux.self, id, code);
+    conn_mux_reset(conn, id, code);
     conn_drop_events(conn, id);
     if (stream != NULL)
         streams_free(conn, stream);

@@ -2,33 +2,13 @@
  * One connection against another: golden traces of the upgrade in virtual time, the count of round
  * trips, the negotiation of streams, ends in good order, and the failure of every allocation.
  */
-#include "conn/conn_pair.h"
+#include "conn/conn_test_fixture.h"
 
 #include "crypto/sha256.h"
 #include "entropy.h"
 #include "sim_fail.h"
-#include "tern_test.h"
 
 static const tern_time LATENCY = 50 * TERN_MILLISECOND;
-
-struct fixture {
-    struct tern_mem mem;
-    struct conn_pair pair;
-};
-
-static struct conn_pair *open_pair(struct fixture *f, const struct conn_pair_options *options)
-{
-    tern_mem_init(&f->mem, 0);
-    assert_true(conn_pair_init(&f->pair, options, &f->mem));
-    return &f->pair;
-}
-
-static void close_pair(struct fixture *f)
-{
-    conn_pair_fini(&f->pair);
-    assert_int_equal(f->mem.used, 0);
-    tern_mem_fini(&f->mem);
-}
 
 static struct conn_pair_options plain_options(void)
 {
@@ -653,24 +633,6 @@ static void closing_before_the_upgrade_is_done_ends_at_once(void **state)
 
 /* --- memory --- */
 
-static tern_err whole_life(void *context, struct tern_mem *mem, struct tern_scope *root)
-{
-    static struct conn_pair pair;
-    struct conn_pair_options options = *(const struct conn_pair_options *)context;
-    options.root = root;
-    if (!conn_pair_init(&pair, &options, mem))
-        return TERN_ERR_MEMORY;
-    conn_pair_run(&pair, 2 * TERN_SECOND);
-    for (int i = 0; i < 2; i++) {
-        tern_conn_close(pair.ends[i].conn, pair.link.now, 0);
-        conn_pair_serve(&pair.ends[i], pair.link.now);
-    }
-    conn_pair_run(&pair, 12 * TERN_SECOND);
-    bool whole = conn_pair_echoed(&pair.ends[0], options.open_size) && pair.ends[0].read_end;
-    conn_pair_fini(&pair);
-    return whole ? TERN_OK : TERN_ERR_MEMORY;
-}
-
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -682,8 +644,8 @@ static void every_allocation_may_fail(void **state)
         options.offers_two[0] = i == 3;
         options.open_size = 3000;
         options.ends_early = true;
-        assert_true(sim_fail_each(whole_life, &options) > 10);
-        assert_true(sim_fail_each_reservation(whole_life, &options) > 0);
+        assert_true(sim_fail_each(conn_pair_life, &options) > 10);
+        assert_true(sim_fail_each_reservation(conn_pair_life, &options) > 0);
     }
 }
 

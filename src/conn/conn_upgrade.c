@@ -9,6 +9,7 @@
  */
 #include "base/check.h"
 #include "conn/conn_private.h"
+#include "mux/mplex.h"
 #include "mux/yamux.h"
 #include "secure/noise.h"
 #include "secure/plaintext.h"
@@ -32,6 +33,8 @@ static struct tern_view upgrade_muxer_name(enum tern_muxer_kind kind)
     switch (kind) {
     case TERN_MUXER_YAMUX:
         return tern_view_str(TERN_YAMUX_PROTOCOL_ID);
+    case TERN_MUXER_MPLEX:
+        return tern_view_str(TERN_MPLEX_PROTOCOL_ID);
     }
     TERN_UNREACHABLE();
 }
@@ -116,6 +119,13 @@ static tern_err upgrade_make_muxer(struct tern_conn *conn, tern_time now, enum t
                                          .ping_interval_ns = conn->config->ping_interval_ns,
                                          .ping_timeout_ns = conn->config->ping_timeout_ns},
             now, &conn->mux);
+    case TERN_MUXER_MPLEX:
+        return tern_mplex_new(
+            &(struct tern_mplex_options){.mem = conn->mem,
+                                         .scope = conn->scope,
+                                         .metrics = conn->config->metrics,
+                                         .hash_seed = tern_random_u64(conn->config->random)},
+            &conn->mux);
     }
     TERN_UNREACHABLE();
 }

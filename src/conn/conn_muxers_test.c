@@ -1,0 +1,323 @@
+/*
+ * Connections that may speak several muxers: which one is agreed, early and late; mplex on a whole
+ * connection, and what its slow readers do to it.
+ */
+#include "conn/conn_test_fixture.h"
+
+#include "conn/conn_private.h"
+#include "mux/mplex.h"
+#include "mux/yamux.h"
+#include "sim_fail.h"
+
+static const tern_time LATENCY = 50 * TERN_MILLISECOND;
+
+static struct conn_pair_options mplex_options(void)
+{
+    return (struct conn_pair_options){.link = {.seed = 1, .latency_ns = LATENCY},
+                                      .secure = TERN_SECURE_NOISE,
+                                      .right_peer = true,
+                                      .muxers = {"m", "m"}};
+}
+
+/* --- which one --- */
+
+static void mplex_upgrade_flight_by_flight(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = mplex_options();
+    options.open_size = 1;
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    golden_expect(&pair->log, "0.0 a sends 62\n"
+                              "50.0 b job\n"
+                              "50.0 b sends 246\n"
+                              "100.0 a job\n"
+                              "100.0 a established\n"
+                              "100.0 a sends 243\n"
+                              "150.0 b job\n"
+                              "150.0 b established\n"
+                              "150.0 b opened /test/echo/1\n"
+                              "150.0 b readable\n"
+                              "150.0 b sends 55\n"
+                              "200.0 a ready 0\n"
+                              "200.0 a readable\n");
+    close_pair(&f);
+}
+
+static void mplex_upgrade_with_a_late_muxer(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = mplex_options();
+    options.open_size = 1;
+    options.late_muxer[1] = true;
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    golden_expect(&pair->log, "0.0 a sends 62\n"
+                              "50.0 b job\n"
+                              "50.0 b sends 230\n"
+                              "100.0 a job\n"
+                              "100.0 a established\n"
+                              "100.0 a sends 277\n"
+                              "150.0 b job\n"
+                              "150.0 b established\n"
+                              "150.0 b opened /test/echo/1\n"
+                              "150.0 b readable\n"
+                              "150.0 b sends 89\n"
+                              "200.0 a ready 0\n"
+                              "200.0 a readable\n");
+    close_pair(&f);
+}
+
+/* The dialer's order counts. Early, both lists are known at once; late, it proposes one by one. */
+static void the_first_muxer_of_the_dialer_that_both_have_is_agreed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *muxers[2];
+        const char *agreed; /* NULL: none */
+        bool slow;          /* late it takes another round trip */
+    } cases[] = {
+        {{"y", "y"}, TERN_YAMUX_PROTOCOL_ID, false},
+        {{"m", "m"}, TERN_MPLEX_PROTOCOL_ID, false},
+        {{"ym", "ym"}, TERN_YAMUX_PROTOCOL_ID, true},
+        {{"ym", "my"}, TERN_YAMUX_PROTOCOL_ID, true},
+        {{"my", "ym"}, TERN_MPLEX_PROTOCOL_ID, true},
+        {{"ym", "m"}, TERN_MPLEX_PROTOCOL_ID, true},
+        {{"m", "ym"}, TERN_MPLEX_PROTOCOL_ID, false},
+        {{"my", "y"}, TERN_YAMUX_PROTOCOL_ID, true},
+        {{"m", "y"}, NULL, false},
+        {{"y", "m"}, NULL, false},
+    };
+    for (size_t i = 0; i < TERN_COUNT_OF(cases); i++) {
+        for (int late = 0; late < 4; late++) {
+            struct fixture f;
+            struct conn_pair_options options = mplex_options();
+            options.open_size = 100;
+            memcpy(options.muxers, cases[i].muxers, sizeof options.muxers);
+            options.late_muxer[0] = (late & 1) != 0;
+            options.late_muxer[1] = (late & 2) != 0;
+            struct conn_pair *pair = open_pair(&f, &options);
+            conn_pair_run(pair, 3 * TERN_SECOND);
+            for (int side = 0; side < 2; side++) {
+                const struct conn_end *end = &pair->ends[side];
+                assert_int_equal(end->counts[TERN_CONN_CLOSED], cases[i].agreed == NULL);
+                if (cases[i].agreed != NULL)
+                    assert_string_equal(end->conn->mux.ops->protocol_id, cases[i].agreed);
+            }
+            const struct conn_end *a = &pair->ends[0];
+            if (cases[i].agreed == NULL) {
+                assert_int_equal(a->err, TERN_ERR_NO_PROTOCOL);
+            } else {
+                assert_true(conn_pair_echoed(a, 100));
+                assert_in_range(a->first_byte_at, 4 * LATENCY, 8 * LATENCY);
+                assert_int_equal(a->first_byte_at > 4 * LATENCY, late != 0 && cases[i].slow);
+            }
+            close_pair(&f);
+        }
+    }
+}
+
+static void a_goodbye_over_mplex_is_the_links_end(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = mplex_options();
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    assert_int_equal(tern_conn_deadline(pair->ends[0].conn), TERN_TIME_NEVER);
+    tern_conn_close(pair->ends[0].conn, pair->link.now, 7);
+    conn_pair_serve(&pair->ends[0], pair->link.now);
+    assert_int_equal(pair->ends[0].counts[TERN_CONN_CLOSED], 1);
+    assert_int_equal(pair->ends[0].err, TERN_OK);
+    conn_pair_run(pair, 2 * TERN_SECOND);
+    assert_int_equal(pair->ends[1].counts[TERN_CONN_GOAWAY], 0);
+    assert_int_equal(pair->ends[1].err, TERN_ERR_DISCONNECTED);
+    close_pair(&f);
+}
+
+/* --- streams --- */
+
+static void any_segmentation_gives_the_same(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct fixture f;
+        struct conn_pair_options options = mplex_options();
+        options.link.seed = seed;
+        options.link.jitter_ns = 5 * TERN_MILLISECOND;
+        options.link.segment_max = seed % 3 == 0 ? 1 : 400;
+        options.secure = seed % 4 == 0 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
+        options.late_muxer[seed % 2] = seed % 5 == 0;
+        options.job_ns = seed % 7 * TERN_MILLISECOND;
+        options.open_size = 1 + (size_t)seed * 500;
+        options.ends_early = true;
+        struct conn_pair *pair = open_pair(&f, &options);
+        conn_pair_run(pair, 9 * TERN_SECOND);
+        if (!conn_pair_echoed(&pair->ends[0], options.open_size) || !pair->ends[0].read_end)
+            fail_msg("seed %lu", (unsigned long)seed);
+        close_pair(&f);
+    }
+}
+
+/* --- slow readers --- */
+
+static void fill(struct conn_end *end, size_t size)
+{
+    static uint8_t bytes[1 << 20];
+    size_t accepted = 0;
+    TERN_CHECK(size <= sizeof bytes);
+    assert_ok(tern_conn_write(end->conn, end->stream, tern_view_of(bytes, size), &accepted));
+    assert_int_equal(accepted, size);
+}
+
+static size_t take(struct conn_end *end, tern_stream_id stream, size_t size)
+{
+    struct tern_slice bytes;
+    size_t took = 0;
+    while (took < size && tern_conn_read(end->conn, stream, &bytes) == TERN_OK) {
+        size_t part = tern_min_size(bytes.view.size, size - took);
+        tern_conn_consume(end->conn, stream, part);
+        took += part;
+    }
+    return took;
+}
+
+/* Opens a pair whose b reads nothing by itself, with a stream that both know. */
+static struct conn_pair *open_slow(struct fixture *f, tern_stream_id *theirs)
+{
+    struct conn_pair_options options = mplex_options();
+    options.open_size = 1;
+    options.mute[1] = true;
+    struct conn_pair *pair = open_pair(f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    *theirs = pair->ends[1].last[TERN_CONN_STREAM_OPENED].stream;
+    assert_int_equal(take(&pair->ends[1], *theirs, 1), 1);
+    return pair;
+}
+
+/* Just a little more than may be unread: the link has given all it had, and the rest waits in the
+ * connection. It comes when enough was read, though nothing happens on the link. */
+static void what_waits_in_the_connection_comes_when_enough_was_read(void **state)
+{
+    (void)state;
+    enum { SIZE = TERN_MPLEX_UNREAD_STREAM_DEFAULT + 1000 };
+    struct fixture f;
+    tern_stream_id theirs;
+    struct conn_pair *pair = open_slow(&f, &theirs);
+    struct conn_end *b = &pair->ends[1];
+    fill(&pair->ends[0], SIZE);
+    conn_pair_run(pair, 2 * TERN_SECOND);
+    assert_int_equal(pair->link.sides[0].queued_size, 0);
+    assert_true(conn_stack_waits(b->conn));
+    assert_int_equal(take(b, theirs, SIZE / 4), SIZE / 4);
+    conn_pair_run(pair, 3 * TERN_SECOND);
+    assert_true(conn_stack_waits(b->conn));
+    size_t took = SIZE / 4 + take(b, theirs, SIZE / 2);
+    assert_int_equal(tern_conn_deadline(b->conn), b->conn->now);
+    conn_pair_run(pair, 4 * TERN_SECOND);
+    assert_false(conn_stack_waits(b->conn));
+    took += take(b, theirs, SIZE);
+    assert_int_equal(took, SIZE);
+    assert_int_equal(b->counts[TERN_CONN_STREAM_RESET], 0);
+    close_pair(&f);
+}
+
+/* Far more than that: the link is held up, too, and goes on by and by. */
+static void a_slow_reader_gets_everything_if_it_reads_at_all(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    struct fixture f;
+    tern_stream_id theirs;
+    struct conn_pair *pair = open_slow(&f, &theirs);
+    struct conn_end *b = &pair->ends[1];
+    fill(&pair->ends[0], SIZE);
+    size_t took = 0;
+    for (int i = 0; i < 20; i++) {
+        conn_pair_run(pair, pair->link.now + 4 * TERN_SECOND);
+        assert_true(f.mem.used < 4 << 20);
+        took += take(b, theirs, TERN_MPLEX_UNREAD_STREAM_DEFAULT / 2 + 100);
+    }
+    assert_int_equal(took, SIZE);
+    assert_int_equal(b->counts[TERN_CONN_STREAM_RESET], 0);
+    close_pair(&f);
+}
+
+static void a_reader_that_never_reads_loses_its_stream_alone(void **state)
+{
+    (void)state;
+    struct fixture f;
+    tern_stream_id theirs;
+    struct conn_pair *pair = open_slow(&f, &theirs);
+    struct conn_end *a = &pair->ends[0];
+    struct conn_end *b = &pair->ends[1];
+    tern_stream_id slow = a->stream;
+    fill(a, 1 << 20);
+    conn_pair_run(pair, 2 * TERN_SECOND);
+    b->mute = false;
+    const struct tern_view echo = tern_view_str(CONN_PAIR_ECHO);
+    assert_ok(conn_pair_open(a, &echo, 1, 10));
+    conn_pair_run(pair, 5 * TERN_SECOND);
+    assert_false(conn_pair_echoed(a, 10));
+    conn_pair_run(pair, 8 * TERN_SECOND);
+    assert_true(conn_pair_echoed(a, 10));
+    assert_int_equal(b->counts[TERN_CONN_STREAM_RESET], 1);
+    assert_int_equal(b->last[TERN_CONN_STREAM_RESET].stream, theirs);
+    assert_int_equal(b->last[TERN_CONN_STREAM_RESET].code, TERN_MUX_CODE_RESOURCE_LIMIT);
+    assert_int_equal(a->counts[TERN_CONN_STREAM_RESET], 1);
+    assert_int_equal(a->last[TERN_CONN_STREAM_RESET].stream, slow);
+    close_pair(&f);
+}
+
+static void a_reset_by_the_owner_lets_the_connection_go_on(void **state)
+{
+    (void)state;
+    struct fixture f;
+    tern_stream_id theirs;
+    struct conn_pair *pair = open_slow(&f, &theirs);
+    struct conn_end *b = &pair->ends[1];
+    fill(&pair->ends[0], TERN_MPLEX_UNREAD_STREAM_DEFAULT + 1000);
+    conn_pair_run(pair, 2 * TERN_SECOND);
+    assert_true(conn_stack_waits(b->conn));
+    tern_conn_reset(b->conn, theirs, 1);
+    conn_pair_run(pair, 3 * TERN_SECOND);
+    assert_false(conn_stack_waits(b->conn));
+    assert_int_equal(pair->ends[0].counts[TERN_CONN_STREAM_RESET], 1);
+    close_pair(&f);
+}
+
+/* --- memory --- */
+
+static void every_allocation_may_fail(void **state)
+{
+    (void)state;
+    for (int late = 0; late < 2; late++) {
+        struct conn_pair_options options = mplex_options();
+        options.secure = TERN_SECURE_PLAINTEXT;
+        options.muxers[0] = "my";
+        options.late_muxer[1] = late != 0;
+        options.open_size = 3000;
+        options.ends_early = true;
+        assert_true(sim_fail_each(conn_pair_life, &options) > 10);
+        assert_true(sim_fail_each_reservation(conn_pair_life, &options) > 0);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mplex_upgrade_flight_by_flight),
+        cmocka_unit_test(mplex_upgrade_with_a_late_muxer),
+        cmocka_unit_test(the_first_muxer_of_the_dialer_that_both_have_is_agreed),
+        cmocka_unit_test(a_goodbye_over_mplex_is_the_links_end),
+        cmocka_unit_test(any_segmentation_gives_the_same),
+        cmocka_unit_test(what_waits_in_the_connection_comes_when_enough_was_read),
+        cmocka_unit_test(a_slow_reader_gets_everything_if_it_reads_at_all),
+        cmocka_unit_test(a_reader_that_never_reads_loses_its_stream_alone),
+        cmocka_unit_test(a_reset_by_the_owner_lets_the_connection_go_on),
+        cmocka_unit_test(every_allocation_may_fail),
+    };
+    return cmocka_run_group_tests_name("conn_muxers", tests, NULL, NULL);
+}
