@@ -63,6 +63,7 @@ static struct tern_conn *conn_alloc(const struct tern_conn_config *config,
     conn->scope = options->scope;
     conn->role = options->role;
     conn->wall = options->wall;
+    conn->forms = options->forms == 0 ? TERN_LINK_PLAIN : (uint8_t)options->forms;
     conn->now = now;
     conn->deadline = tern_time_add(now, config->upgrade_timeout_ns);
     tern_list_init(&conn->negotiating);
@@ -85,7 +86,7 @@ struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
             *conn->expected = *options->expected_peer;
     }
     if (err == TERN_OK)
-        err = conn_upgrade_start(conn);
+        err = conn_wrap_start(conn, options->host);
     if (err != TERN_OK) {
         tern_conn_free(conn);
         return NULL;

@@ -15,7 +15,7 @@
  * Round trips: the dialer's first flight holds both multistream headers, the proposal and the first
  * handshake message; stream frames with a lazily negotiated protocol and its first bytes ride
  * behind the last handshake message. TCP, Noise or TLS, and yamux reach the first byte of an answer
- * in 3 RTT, TCP's included.
+ * in 3 RTT, TCP's included; WebSocket adds one.
  *
  * A session (mux/session.h: QUIC, WebRTC, WebTransport) is a connection, too: it has been wrapped,
  * secured and multiplexed by its transport, so it begins at ESTABLISHED, and no link bytes go
@@ -35,6 +35,15 @@
 struct tern_aead_engine;
 struct tern_noise_identity;
 struct tern_tls_identity;
+
+/* How a link is wrapped before it is negotiated: /tcp, /tcp/ws, /tcp/tls/ws. A dialer knows the
+ * form from the address. A listener may take several on one port, and tells them apart by what
+ * comes first: multistream-select's header, "GET ", a ClientHello. */
+enum tern_link_form {
+    TERN_LINK_PLAIN = 1,
+    TERN_LINK_WEBSOCKET = 2,
+    TERN_LINK_WEBSOCKET_TLS = 4,
+};
 
 enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_TLS, TERN_SECURE_PLAINTEXT };
 enum tern_muxer_kind { TERN_MUXER_YAMUX, TERN_MUXER_MPLEX };
@@ -92,6 +101,10 @@ struct tern_conn_options {
     const struct tern_peer_id *expected_peer; /* the dialled identity, or NULL for any; copied */
     struct tern_scope *scope;                 /* of this connection; outlives it */
     tern_wall_time wall;                      /* for the validity of certificates; 0: not known */
+    unsigned forms; /* enum tern_link_form: a dialer's is one, a listener's are those that it takes;
+                       0: PLAIN */
+    struct tern_view host; /* a dialer's by WebSocket: what it asks for, such as "example.org:443";
+                              copied */
 };
 
 enum tern_conn_event_kind {
@@ -128,7 +141,8 @@ struct tern_conn_event {
 
 struct tern_conn;
 
-/* tern_conn_new makes a connection on a fresh link; NULL: no memory. Owned by the caller. */
+/* tern_conn_new makes a connection on a fresh link; NULL: no memory, or host is none that may be
+ * asked for. Owned by the caller. */
 struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
                                 const struct tern_conn_options *options, tern_time now);
 

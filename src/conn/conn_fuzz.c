@@ -233,6 +233,13 @@ static enum tern_secure_kind fuzz_secure(uint8_t flags)
     return flags & 16 ? TERN_SECURE_TLS : TERN_SECURE_NOISE;
 }
 
+static unsigned fuzz_forms(uint8_t flags, bool dials)
+{
+    if ((flags & 128) != 0 && !dials)
+        return TERN_LINK_PLAIN | TERN_LINK_WEBSOCKET;
+    return flags & 64 ? TERN_LINK_WEBSOCKET : TERN_LINK_PLAIN;
+}
+
 static void fuzz_open_ends(struct fuzz *f, uint8_t flags)
 {
     struct fuzz_host *host = fuzz_host();
@@ -263,7 +270,9 @@ static void fuzz_open_ends(struct fuzz *f, uint8_t flags)
         end->conn = tern_conn_new(
             &end->config,
             &(struct tern_conn_options){.role = dials ? TERN_ROLE_INITIATOR : TERN_ROLE_RESPONDER,
-                                        .scope = &end->scope},
+                                        .scope = &end->scope,
+                                        .forms = fuzz_forms(flags, dials),
+                                        .host = tern_view_str("host")},
             f->now);
         TERN_CHECK(end->conn != NULL);
     }

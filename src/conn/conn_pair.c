@@ -370,7 +370,9 @@ static bool pair_connect(struct conn_pair *pair, unsigned side)
     const struct tern_conn_options conn_options = {
         .role = side == 0 || options->both_dial ? TERN_ROLE_INITIATOR : TERN_ROLE_RESPONDER,
         .expected_peer = expected,
-        .scope = &pair->ends[side].scope};
+        .scope = &pair->ends[side].scope,
+        .forms = side == 0 || options->forms == 0 ? options->form : options->forms,
+        .host = tern_view_str("b.example:1")};
     pair->ends[side].conn = tern_conn_new(&pair->ends[side].config, &conn_options, 0);
     return pair->ends[side].conn != NULL;
 }

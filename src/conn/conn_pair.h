@@ -30,6 +30,8 @@ struct conn_pair_options {
     bool late_muxer[2];
     bool both_dial;
     bool offers_two[2];    /* Noise and plaintext, in this order */
+    unsigned form;         /* a dials; 0: plain */
+    unsigned forms;        /* b takes; 0: the same alone */
     const char *muxers[2]; /* 'y' for yamux and 'm' for mplex, in order of preference; NULL: "y" */
     bool wrong_peer;       /* a expects somebody else than b */
     bool right_peer;       /* a expects b */

@@ -1,7 +1,7 @@
 /*
  * A connection's insides, shared by its files: conn.c (life, events, time), conn_stack.c (channels
- * one inside the other: bytes in and out), conn_upgrade.c (what is agreed, and what is made of it),
- * conn_streams.c (the streams' negotiation and verbs).
+ * one inside the other: bytes in and out), conn_wrap.c (the form of the link), conn_upgrade.c (what
+ * is agreed, and what is made of it), conn_streams.c (the streams' negotiation and verbs).
  */
 #ifndef TERN_CONN_CONN_PRIVATE_H
 #define TERN_CONN_CONN_PRIVATE_H
@@ -11,6 +11,8 @@
 #include "negotiate/multistream.h"
 
 enum conn_state {
+    CONN_SNIFF,         /* a listener of several forms: which one is it? */
+    CONN_WRAP,          /* what wraps the link is being agreed */
     CONN_SELECT_SECURE, /* agreeing on a secure channel; a lazy dialer's handshake is under way
                            already */
     CONN_HANDSHAKE,
@@ -48,7 +50,7 @@ struct conn_stream {
     struct tern_view names[]; /* outbound: names_count of them */
 };
 
-enum { CONN_PENDING_MAX = 3, CONN_CHANNELS_MAX = 4 };
+enum { CONN_PENDING_MAX = 3, CONN_CHANNELS_MAX = 4, CONN_SNIFF_SIZE = 13 };
 
 /* Bytes that wait for a channel or the consumer: borrowed during a call, owned between calls. */
 struct conn_input {
@@ -88,6 +90,9 @@ struct tern_conn {
     tern_time rtt_ns;
     tern_wall_time wall;           /* when it was made; 0: not known */
     struct tern_peer_id *expected; /* NULL: any, or checked already */
+    uint8_t forms;                 /* that the link may have; enum tern_link_form */
+    uint8_t sniffed_size;
+    uint8_t sniffed[CONN_SNIFF_SIZE]; /* what came while the form was not known */
     struct conn_select
         *select_secure; /* until a listener's echo is sent, or a dialer's answer is in */
     struct conn_select *select_mux; /* likewise */
@@ -120,6 +125,19 @@ static inline bool conn_over(const struct tern_conn *conn)
 
 /* conn_established says ESTABLISHED, once. */
 void conn_established(struct tern_conn *conn);
+
+/* --- conn_wrap.c --- */
+
+/* conn_wrap_start begins: a listener may have to see what comes. TERN_ERR_MEMORY, INVALID, or what
+ * making a channel returns. */
+TERN_NODISCARD tern_err conn_wrap_start(struct tern_conn *conn, struct tern_view host);
+
+/* conn_wrap_sniff looks at the first bytes of a link until its form is known, and keeps what it has
+ * looked at in sniffed; returns how many bytes that was. */
+size_t conn_wrap_sniff(struct tern_conn *conn, struct tern_view in);
+
+/* conn_wrap_opened: a channel that wraps the link is done with its handshake. */
+void conn_wrap_opened(struct tern_conn *conn);
 
 /* --- conn_stack.c --- */
 
@@ -166,11 +184,12 @@ const struct tern_channel *conn_stack_secure(const struct tern_conn *conn);
 
 /* --- conn_upgrade.c --- */
 
-/* conn_upgrade_start begins: TERN_ERR_MEMORY, or what making a channel returns. */
+/* conn_upgrade_start begins to agree on the secure channel, inside what wraps the link.
+ * TERN_ERR_MEMORY, or what making a channel returns. */
 TERN_NODISCARD tern_err conn_upgrade_start(struct tern_conn *conn);
 
-/* conn_upgrade_opened: a channel of the stack is done with its handshake. */
-void conn_upgrade_opened(struct tern_conn *conn, tern_time now, size_t channel);
+/* conn_upgrade_secured: the secure channel is done with its handshake. */
+void conn_upgrade_secured(struct tern_conn *conn, tern_time now);
 
 /* conn_upgrade_recv takes what a negotiation of the connection's own has to read. */
 TERN_NODISCARD tern_err conn_upgrade_recv(struct tern_conn *conn, tern_time now,

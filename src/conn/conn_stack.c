@@ -106,7 +106,13 @@ static void stack_event(struct tern_conn *conn, tern_time now, size_t at,
         conn_pend(conn, &(struct tern_conn_event){.kind = TERN_CONN_JOB, .job = event->job});
         return;
     case TERN_CHANNEL_HANDSHAKE_DONE:
-        conn_upgrade_opened(conn, now, at);
+        TERN_CHECK(at == conn->stack.opened);
+        conn->stack.opened++;
+        conn->stack.carries = conn->stack.opened;
+        if (conn->stack.channels[at].ops->remote == NULL)
+            conn_wrap_opened(conn);
+        else
+            conn_upgrade_secured(conn, now);
         return;
     case TERN_CHANNEL_DATA:
         conn->stack.inputs[at + 1].slice = event->data;
@@ -189,14 +195,38 @@ static void stack_keep(struct tern_conn *conn)
     }
 }
 
-void conn_stack_recv(struct tern_conn *conn, tern_time now, struct tern_slice in, size_t *used)
+/* Gives the stack bytes of the link; returns how many it took. */
+static size_t stack_take(struct tern_conn *conn, tern_time now, struct tern_slice in)
 {
     struct conn_input *link = &conn->stack.inputs[0];
     link->slice = in;
     stack_pump(conn, now);
-    *used = in.view.size - link->slice.view.size;
+    size_t used = in.view.size - link->slice.view.size;
     link->slice = (struct tern_slice){.chunk = NULL};
     stack_keep(conn);
+    return used;
+}
+
+/* True: the form of the link is known, and what was looked at has gone the way of all bytes. No
+ * channel and no negotiation is done with so few, so all of them are taken. */
+static bool stack_sniff(struct tern_conn *conn, tern_time now, struct tern_view in, size_t *used)
+{
+    *used = conn_wrap_sniff(conn, in);
+    if (conn->state == CONN_SNIFF || conn_over(conn))
+        return false;
+    size_t took = stack_take(
+        conn, now, (struct tern_slice){.view = tern_view_of(conn->sniffed, conn->sniffed_size)});
+    TERN_CHECK(took == conn->sniffed_size || conn_over(conn));
+    return !conn_over(conn);
+}
+
+void conn_stack_recv(struct tern_conn *conn, tern_time now, struct tern_slice in, size_t *used)
+{
+    *used = 0;
+    if (conn->state == CONN_SNIFF && !stack_sniff(conn, now, in.view, used))
+        return;
+    in.view = tern_view_part(in.view, *used, in.view.size - *used);
+    *used += stack_take(conn, now, in);
 }
 
 bool conn_stack_waits(const struct tern_conn *conn)

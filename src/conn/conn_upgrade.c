@@ -206,6 +206,7 @@ tern_err conn_upgrade_start(struct tern_conn *conn)
     TERN_CHECK(count >= 1 && count <= TERN_CONN_SECURE_MAX);
     for (size_t i = 0; i < count; i++)
         names[i] = upgrade_secure_name(conn->config->secure[i]);
+    conn->state = CONN_SELECT_SECURE;
     TERN_TRY(upgrade_start_select(conn, names, count));
     if (conn->role == TERN_ROLE_INITIATOR && count == 1)
         TERN_TRY(upgrade_make_secure(conn, conn->config->secure[0]));
@@ -233,7 +234,7 @@ static enum tern_muxer_kind upgrade_muxer_of_name(const struct tern_conn *conn,
     TERN_UNREACHABLE();
 }
 
-static tern_err upgrade_secured(struct tern_conn *conn, tern_time now, struct tern_view muxer)
+static tern_err upgrade_select_muxer(struct tern_conn *conn, tern_time now, struct tern_view muxer)
 {
     struct tern_view names[TERN_CONN_MUXERS_MAX];
     if (muxer.size > 0)
@@ -248,15 +249,13 @@ static tern_err upgrade_secured(struct tern_conn *conn, tern_time now, struct te
     return TERN_OK;
 }
 
-void conn_upgrade_opened(struct tern_conn *conn, tern_time now, size_t at)
+void conn_upgrade_secured(struct tern_conn *conn, tern_time now)
 {
-    const struct tern_channel *secure = &conn->stack.channels[at];
-    TERN_CHECK(at == conn->stack.opened);
-    conn->stack.opened++;
-    conn->stack.carries = conn->stack.opened;
+    const struct tern_channel *secure = conn_stack_secure(conn);
+    TERN_CHECK(secure != NULL);
     tern_mem_free(conn->mem, conn->expected, sizeof *conn->expected);
     conn->expected = NULL;
-    tern_err err = upgrade_secured(conn, now, secure->ops->remote(secure->self)->muxer);
+    tern_err err = upgrade_select_muxer(conn, now, secure->ops->remote(secure->self)->muxer);
     if (err != TERN_OK)
         conn_fail(conn, err, TERN_FAULT_NONE);
 }
