@@ -1,6 +1,8 @@
 /*
  * A bare peer for the benches: TCP, Noise and yamux on the real loop, and the sink; no identify,
- * ping or gossip. Its modes are those of the go and rust peers (interop/README.md, "Benches").
+ * ping or gossip. Its modes are those of the go and rust peers (interop/README.md, "Benches"), and
+ * so are --transport tcp|ws and --muxer yamux|mplex, which each may have; a server takes either
+ * transport on its port.
  *
  *   tern-bench serve --listen HOST PORT        commands on stdin: rss, cpu, quit
  *   tern-bench stream HOST PORT --bytes N
@@ -37,6 +39,7 @@ struct bare_conn {
     struct tern_scope scope;
     tern_link_id link;
     bool transmitting; /* a TRANSMIT command is out */
+    bool blocked;      /* the world keeps bytes that were not taken */
     bool established;
     tern_stream_id stream;
     uint64_t received; /* by the sink */
@@ -46,6 +49,8 @@ struct bare_conn {
 
 struct bare {
     enum bare_mode mode;
+    unsigned form; /* that is dialled */
+    char host[32];
     struct tern_mem mem;
     struct tern_random random;
     struct tern_private_key key;
@@ -210,11 +215,23 @@ static void bare_event(struct bare *b, struct bare_conn *c, tern_time now,
     }
 }
 
-static void bare_serve(struct bare *b, struct bare_conn *c, tern_time now)
+static void bare_drain(struct bare *b, struct bare_conn *c, tern_time now)
 {
     struct tern_conn_event event;
     while (tern_conn_next(c->conn, &event))
         bare_event(b, c, now, &event);
+}
+
+static void bare_serve(struct bare *b, struct bare_conn *c, tern_time now)
+{
+    bare_drain(b, c, now);
+    while (tern_conn_deadline(c->conn) <= now) {
+        tern_conn_tick(c->conn, now);
+        bare_drain(b, c, now);
+    }
+    if (c->blocked)
+        bare_command(b, (struct tern_command){.kind = TERN_COMMAND_READ, .link = c->link});
+    c->blocked = false;
     bare_transmit_soon(b, c);
 }
 
@@ -232,11 +249,13 @@ static void bare_open(struct bare *b, tern_time now, const struct tern_input *in
     TERN_CHECK(c != NULL);
     c->link = in->link;
     tern_scope_init(&c->scope, "connection", &b->root, &(struct tern_scope_limits){0});
+    bool dialed = in->kind == TERN_INPUT_DIALED;
     c->conn = tern_conn_new(&b->config,
-                            &(struct tern_conn_options){.role = in->kind == TERN_INPUT_DIALED
-                                                                    ? TERN_ROLE_INITIATOR
-                                                                    : TERN_ROLE_RESPONDER,
-                                                        .scope = &c->scope},
+                            &(struct tern_conn_options){
+                                .role = dialed ? TERN_ROLE_INITIATOR : TERN_ROLE_RESPONDER,
+                                .scope = &c->scope,
+                                .forms = dialed ? b->form : TERN_LINK_PLAIN | TERN_LINK_WEBSOCKET,
+                                .host = tern_view_str(b->host)},
                             now);
     TERN_CHECK(c->conn != NULL);
     b->conns[slot] = c;
@@ -267,13 +286,18 @@ static void bare_closed(struct bare *b, struct bare_conn *c)
 static void bare_data(struct bare *b, tern_time now, const struct tern_input *in)
 {
     struct bare_conn *c = bare_find(b, in->link);
-    *in->used = in->data.size;
-    if (c == NULL)
-        return;
-    struct tern_slice slice = {.chunk = in->chunk,
-                               .view = tern_view_of(in->data.data, in->data.size)};
-    TERN_IGNORE(tern_conn_recv(c->conn, now, slice, in->used)); /* CLOSED tells */
-    bare_serve(b, c, now);
+    size_t taken = 0;
+    size_t used = 1;
+    while (c != NULL && taken < in->data.size && used > 0) {
+        struct tern_slice rest = {
+            .chunk = in->chunk, .view = tern_view_of(in->data.data + taken, in->data.size - taken)};
+        TERN_IGNORE(tern_conn_recv(c->conn, now, rest, &used)); /* CLOSED tells */
+        taken += used;
+        bare_serve(b, c, now);
+    }
+    *in->used = c == NULL ? in->data.size : taken;
+    if (c != NULL)
+        c->blocked = taken < in->data.size;
 }
 
 static void bare_job_done(struct bare *b, tern_time now, struct tern_job *job)
@@ -283,7 +307,6 @@ static void bare_job_done(struct bare *b, tern_time now, struct tern_job *job)
         return;
     tern_conn_job_done(c->conn, now, job);
     bare_serve(b, c, now);
-    bare_command(b, (struct tern_command){.kind = TERN_COMMAND_READ, .link = c->link});
 }
 
 /* --- the machine --- */
@@ -388,7 +411,7 @@ static void bare_init(struct bare *b)
                                           .windows = &b->windows,
                                           .secure = {TERN_SECURE_NOISE},
                                           .secure_count = 1,
-                                          .muxers = {TERN_MUXER_YAMUX},
+                                          .muxers = {b->config.muxers[0]},
                                           .muxers_count = 1,
                                           .upgrade_timeout_ns = TERN_MINUTE,
                                           .negotiate_timeout_ns = TERN_MINUTE};
@@ -445,12 +468,32 @@ static void bare_run_commands(struct bare *b)
     }
 }
 
-static uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
+static const char *option_text(int argc, char **argv, const char *name, const char *otherwise)
 {
     for (int i = 1; i + 1 < argc; i++)
         if (strcmp(argv[i], name) == 0)
-            return strtoull(argv[i + 1], NULL, 10);
+            return argv[i + 1];
     return otherwise;
+}
+
+static uint64_t option(int argc, char **argv, const char *name, uint64_t otherwise)
+{
+    const char *text = option_text(argc, argv, name, NULL);
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+/* The transport and the muxer; false: one is unknown. */
+static bool parse_stack(struct bare *b, int argc, char **argv)
+{
+    const char *transport = option_text(argc, argv, "--transport", "tcp");
+    const char *muxer = option_text(argc, argv, "--muxer", "yamux");
+    bool websocket = strcmp(transport, "ws") == 0;
+    bool mplex = strcmp(muxer, "mplex") == 0;
+    b->form = websocket ? TERN_LINK_WEBSOCKET : TERN_LINK_PLAIN;
+    b->config.muxers[0] = mplex ? TERN_MUXER_MPLEX : TERN_MUXER_YAMUX;
+    b->config.muxers_count = 1;
+    snprintf(b->host, sizeof b->host, "%s:%u", argv[2], b->target.port);
+    return (websocket || strcmp(transport, "tcp") == 0) && (mplex || strcmp(muxer, "yamux") == 0);
 }
 
 static bool parse(struct bare *b, int argc, char **argv)
@@ -467,7 +510,8 @@ static bool parse(struct bare *b, int argc, char **argv)
     b->bytes = option(argc, argv, "--bytes", UINT64_C(1) << 30);
     b->count = b->mode == MODE_STREAM ? 1 : option(argc, argv, "--count", 1000);
     b->concurrency = option(argc, argv, "--concurrency", 8);
-    return mode < TERN_COUNT_OF(modes) && inet_pton(AF_INET, argv[2], b->target.ip) == 1;
+    return mode < TERN_COUNT_OF(modes) && inet_pton(AF_INET, argv[2], b->target.ip) == 1 &&
+           parse_stack(b, argc, argv);
 }
 
 int main(int argc, char **argv)
@@ -477,7 +521,8 @@ int main(int argc, char **argv)
     TERN_CHECK(b != NULL);
     if (!parse(b, argc, argv)) {
         fprintf(stderr, "usage: tern-bench serve|stream|handshake|idle IP PORT [--bytes N] "
-                        "[--count N] [--concurrency K]\n");
+                        "[--count N] [--concurrency K] [--transport tcp|ws] "
+                        "[--muxer yamux|mplex]\n");
         return 2;
     }
     (void)setrlimit(RLIMIT_NOFILE, &files);
