@@ -5,7 +5,6 @@
 #include "conn/conn_test_fixture.h"
 
 #include "base/check.h"
-#include "sim_fail.h"
 #include "websocket/websocket_frame.h"
 
 static const tern_time LATENCY = 50 * TERN_MILLISECOND;
@@ -244,25 +243,11 @@ static void a_plain_request_is_answered(void **state)
 static void any_segmentation_gives_the_same(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        struct fixture f;
-        struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
-        options.link.seed = seed;
-        options.link.jitter_ns = 5 * TERN_MILLISECOND;
-        options.link.segment_max = seed % 3 == 0 ? 1 : 400;
-        options.secure = seed % 4 == 0 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
-        options.forms = seed % 2 == 0 ? ALL_FORMS : 0;
-        options.late_muxer[seed % 2] = seed % 5 == 0;
-        options.muxers[0] = options.muxers[1] = seed % 7 == 0 ? "m" : "y";
-        options.job_ns = seed % 7 * TERN_MILLISECOND;
-        options.open_size = 1 + (size_t)seed * 500;
-        options.ends_early = true;
-        struct conn_pair *pair = open_pair(&f, &options);
-        conn_pair_run(pair, 9 * TERN_SECOND);
-        if (!conn_pair_echoed(&pair->ends[0], options.open_size) || !pair->ends[0].read_end)
-            fail_msg("seed %lu", (unsigned long)seed);
-        close_pair(&f);
-    }
+    struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
+    options.forms = ALL_FORMS;
+    expect_echo_in_any_segmentation(&options, 40);
+    options.muxers[0] = options.muxers[1] = "m";
+    expect_echo_in_any_segmentation(&options, 10);
 }
 
 /* While a job is out nothing moves up, whatever the layers below have in hand. */
@@ -409,42 +394,12 @@ static void a_bad_frame_ends_in_a_close_that_tells(void **state)
 
 /* --- hostile links --- */
 
-/* How many bytes a side sends in a life that nobody disturbs. */
-static size_t life_size(const struct conn_pair_options *options, unsigned side)
-{
-    struct fixture f;
-    struct conn_pair *pair = open_pair(&f, options);
-    conn_pair_run(pair, 5 * TERN_SECOND);
-    size_t size = (size_t)pair->link.sides[side].bytes_sent;
-    close_pair(&f);
-    return size;
-}
-
 static void the_link_may_end_at_every_byte(void **state)
 {
     (void)state;
-    for (unsigned side = 0; side < 2; side++) {
-        struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
-        options.open_size = 3;
-        options.link.segment_max = 1;
-        size_t total = life_size(&options, side);
-        assert_true(total > 400);
-        for (size_t n = 0; n < total; n++) {
-            struct fixture f;
-            options.forms = n % 2 == 0 ? ALL_FORMS : 0;
-            struct conn_pair *pair = open_pair(&f, &options);
-            while (pair->link.sides[1 - side].bytes_received < n)
-                assert_true(sim_pair_step(&pair->link, 5 * TERN_SECOND));
-            struct conn_end *end = &pair->ends[1 - side];
-            tern_conn_link_end(end->conn, pair->link.now);
-            conn_pair_serve(end, pair->link.now);
-            assert_int_equal(end->counts[TERN_CONN_CLOSED], 1);
-            assert_int_equal(end->err, TERN_ERR_DISCONNECTED);
-            conn_pair_run(pair, 30 * TERN_SECOND);
-            assert_int_equal(pair->ends[side].counts[TERN_CONN_CLOSED], 1);
-            close_pair(&f);
-        }
-    }
+    struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
+    options.forms = ALL_FORMS;
+    expect_ends_at_every_byte(&options, 400);
 }
 
 /* One bit of one byte is wrong. What Noise protects never comes through changed; a bit of a head or
@@ -513,10 +468,7 @@ static void every_allocation_may_fail(void **state)
         options.secure = i == 1 ? TERN_SECURE_NOISE : TERN_SECURE_PLAINTEXT;
         options.forms = i == 0 ? 0 : ALL_FORMS;
         options.link.segment_max = i == 2 ? 20 : 0;
-        options.open_size = 200;
-        options.ends_early = true;
-        assert_true(sim_fail_each(conn_pair_life, &options) > 10);
-        assert_true(sim_fail_each_reservation(conn_pair_life, &options) > 0);
+        expect_allocations_may_fail(options, 200);
     }
 }
 

@@ -340,45 +340,15 @@ static void cut_tamper(void *context, unsigned side, struct tern_span bytes)
     cut->seen[side] += bytes.size;
 }
 
-/* The link ends behind each byte that either side sends; each time both connections end, once, and
- * keep no memory. */
 static void the_link_may_end_at_every_byte(void **state)
 {
     (void)state;
-    static const enum tern_secure_kind kinds[] = {TERN_SECURE_NOISE, TERN_SECURE_PLAINTEXT,
-                                                  TERN_SECURE_TLS};
-    for (unsigned i = 0; i < 2 * TERN_COUNT_OF(kinds); i++) {
-        unsigned side = i & 1;
-        size_t step = kinds[i / 2] == TERN_SECURE_TLS ? 7 : 1; /* it takes long */
-        size_t total = 1;
-        for (size_t n = 0; n < total; n += n == 0 ? 1 : step) {
-            struct fixture f;
-            struct conn_pair_options options = plain_options();
-            options.secure = kinds[i / 2];
-            options.open_size = 3;
-            options.link.segment_max = 1;
-            struct conn_pair *pair = open_pair(&f, &options);
-            uint64_t taken = 0;
-            while (taken < n && sim_pair_step(&pair->link, 5 * TERN_SECOND))
-                taken = pair->link.sides[1 - side].bytes_received;
-            struct conn_end *end = &pair->ends[1 - side];
-            tern_conn_link_end(end->conn, pair->link.now);
-            conn_pair_serve(end, pair->link.now);
-            assert_int_equal(end->counts[TERN_CONN_CLOSED], 1);
-            assert_int_equal(end->err, TERN_ERR_DISCONNECTED);
-            conn_pair_run(pair, 30 * TERN_SECOND);
-            assert_int_equal(pair->ends[side].counts[TERN_CONN_CLOSED], 1);
-            if (n == 0) { /* how long an untouched life is */
-                struct fixture whole;
-                struct conn_pair *life = open_pair(&whole, &options);
-                conn_pair_run(life, 5 * TERN_SECOND);
-                total = (size_t)life->link.sides[side].bytes_sent;
-                assert_true(total > 150);
-                close_pair(&whole);
-            }
-            close_pair(&f);
-        }
-    }
+    struct conn_pair_options options = plain_options();
+    expect_ends_at_every_byte(&options, 150);
+    options.secure = TERN_SECURE_PLAINTEXT;
+    expect_ends_at_every_byte(&options, 150);
+    options.secure = TERN_SECURE_TLS;
+    expect_ends_at_every_byte(&options, 150);
 }
 
 /* One bit of one byte is wrong: the ends never disagree about who is there, and the stream's bytes

@@ -7,7 +7,6 @@
 #include "conn/conn_private.h"
 #include "mux/mplex.h"
 #include "mux/yamux.h"
-#include "sim_fail.h"
 
 static const tern_time LATENCY = 50 * TERN_MILLISECOND;
 
@@ -142,23 +141,8 @@ static void a_goodbye_over_mplex_is_the_links_end(void **state)
 static void any_segmentation_gives_the_same(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 40; seed++) {
-        struct fixture f;
-        struct conn_pair_options options = mplex_options();
-        options.link.seed = seed;
-        options.link.jitter_ns = 5 * TERN_MILLISECOND;
-        options.link.segment_max = seed % 3 == 0 ? 1 : 400;
-        options.secure = seed % 4 == 0 ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
-        options.late_muxer[seed % 2] = seed % 5 == 0;
-        options.job_ns = seed % 7 * TERN_MILLISECOND;
-        options.open_size = 1 + (size_t)seed * 500;
-        options.ends_early = true;
-        struct conn_pair *pair = open_pair(&f, &options);
-        conn_pair_run(pair, 9 * TERN_SECOND);
-        if (!conn_pair_echoed(&pair->ends[0], options.open_size) || !pair->ends[0].read_end)
-            fail_msg("seed %lu", (unsigned long)seed);
-        close_pair(&f);
-    }
+    const struct conn_pair_options options = mplex_options();
+    expect_echo_in_any_segmentation(&options, 40);
 }
 
 /* --- slow readers --- */
@@ -298,10 +282,7 @@ static void every_allocation_may_fail(void **state)
         options.secure = TERN_SECURE_PLAINTEXT;
         options.muxers[0] = "my";
         options.late_muxer[1] = late != 0;
-        options.open_size = 3000;
-        options.ends_early = true;
-        assert_true(sim_fail_each(conn_pair_life, &options) > 10);
-        assert_true(sim_fail_each_reservation(conn_pair_life, &options) > 0);
+        expect_allocations_may_fail(options, 3000);
     }
 }
 

@@ -6,7 +6,6 @@
 
 #include "crypto/sha256.h"
 #include "entropy.h"
-#include "sim_fail.h"
 
 static const tern_time LATENCY = 50 * TERN_MILLISECOND;
 
@@ -430,29 +429,11 @@ static void verbs_wait_for_a_stream_that_is_not_lazy(void **state)
 
 /* --- segmentation, jobs, keep-alive --- */
 
-static const enum tern_secure_kind each_secure[] = {TERN_SECURE_NOISE, TERN_SECURE_TLS,
-                                                    TERN_SECURE_PLAINTEXT};
-
 static void any_segmentation_gives_the_same(void **state)
 {
     (void)state;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        struct fixture f;
-        struct conn_pair_options options = plain_options();
-        options.link.seed = seed;
-        options.link.jitter_ns = 5 * TERN_MILLISECOND;
-        options.link.segment_max = seed % 3 == 0 ? 1 : 400;
-        options.secure = each_secure[seed / 3 % TERN_COUNT_OF(each_secure)];
-        options.late_muxer[seed % 2] = seed % 5 == 0;
-        options.job_ns = seed % 7 * TERN_MILLISECOND;
-        options.open_size = 1 + (size_t)seed * 500;
-        options.ends_early = true;
-        struct conn_pair *pair = open_pair(&f, &options);
-        conn_pair_run(pair, 9 * TERN_SECOND);
-        if (!conn_pair_echoed(&pair->ends[0], options.open_size) || !pair->ends[0].read_end)
-            fail_msg("seed %lu", (unsigned long)seed);
-        close_pair(&f);
-    }
+    const struct conn_pair_options options = plain_options();
+    expect_echo_in_any_segmentation(&options, 60);
 }
 
 static void hash_tamper(void *context, unsigned side, struct tern_span bytes)
@@ -642,10 +623,7 @@ static void every_allocation_may_fail(void **state)
         options.secure = i == 4 ? TERN_SECURE_TLS : options.secure;
         options.late_muxer[1] = i == 2;
         options.offers_two[0] = i == 3;
-        options.open_size = 3000;
-        options.ends_early = true;
-        assert_true(sim_fail_each(conn_pair_life, &options) > 10);
-        assert_true(sim_fail_each_reservation(conn_pair_life, &options) > 0);
+        expect_allocations_may_fail(options, 3000);
     }
 }
 
