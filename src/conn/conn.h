@@ -141,8 +141,8 @@ struct tern_conn_event {
 
 struct tern_conn;
 
-/* tern_conn_new makes a connection on a fresh link; NULL: no memory, or host is none that may be
- * asked for. Owned by the caller. */
+/* tern_conn_new makes a connection on a fresh link; NULL: no memory, or a dialer's form or host is
+ * none that can be dialled. Owned by the caller. */
 struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
                                 const struct tern_conn_options *options, tern_time now);
 

@@ -158,6 +158,21 @@ static void a_link_of_no_form_is_refused_by_name(void **state)
     }
 }
 
+static void a_client_hello_is_recognised_byte_by_byte(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = form_options(TERN_LINK_PLAIN);
+    options.forms = ALL_FORMS;
+    struct conn_pair *pair = open_pair(&f, &options);
+    struct conn_end *b = &pair->ends[1];
+    assert_ok(feed(b, "\x16", 1));
+    assert_int_equal(feed(b, "\x03", 1), TERN_ERR_UNSUPPORTED);
+    assert_int_equal(b->counts[TERN_CONN_CLOSED], 1);
+    assert_int_equal(b->fault, TERN_FAULT_NONE);
+    close_pair(&f);
+}
+
 /* Who dials one form and meets another: both ends know what went wrong, or that the other left. */
 static void a_form_that_is_not_served_is_seen_by_both(void **state)
 {
@@ -479,6 +494,7 @@ int main(void)
         cmocka_unit_test(each_form_takes_its_round_trips),
         cmocka_unit_test(forms_are_told_apart_on_one_port),
         cmocka_unit_test(a_link_of_no_form_is_refused_by_name),
+        cmocka_unit_test(a_client_hello_is_recognised_byte_by_byte),
         cmocka_unit_test(a_form_that_is_not_served_is_seen_by_both),
         cmocka_unit_test(a_link_that_says_nothing_or_little_times_out),
         cmocka_unit_test(a_plain_request_is_answered),

@@ -31,14 +31,19 @@ static tern_err wrap_websocket(struct tern_conn *conn, struct tern_view host)
     return TERN_OK;
 }
 
-/* The form is known: its channels are made. */
-static tern_err wrap_form(struct tern_conn *conn, unsigned form, struct tern_view host)
+/* The form is known: its channels are made, from the link on. */
+static tern_err wrap_form(struct tern_conn *conn, enum tern_link_form form, struct tern_view host)
 {
     conn->state = CONN_WRAP;
-    if (form == TERN_LINK_WEBSOCKET)
+    switch (form) {
+    case TERN_LINK_PLAIN:
+        return conn_upgrade_start(conn);
+    case TERN_LINK_WEBSOCKET:
         return wrap_websocket(conn, host);
-    TERN_CHECK(form == TERN_LINK_PLAIN);
-    return conn_upgrade_start(conn);
+    case TERN_LINK_WEBSOCKET_TLS:
+        return TERN_ERR_UNSUPPORTED;
+    }
+    TERN_UNREACHABLE();
 }
 
 tern_err conn_wrap_start(struct tern_conn *conn, struct tern_view host)
@@ -47,7 +52,7 @@ tern_err conn_wrap_start(struct tern_conn *conn, struct tern_view host)
     TERN_CHECK(conn->forms != 0 && (conn->forms & ~(unsigned)WRAP_FORMS) == 0);
     TERN_CHECK(one || conn->role == TERN_ROLE_RESPONDER);
     if (one)
-        return wrap_form(conn, conn->forms, host);
+        return wrap_form(conn, (enum tern_link_form)conn->forms, host);
     conn->state = CONN_SNIFF;
     return TERN_OK;
 }
@@ -96,7 +101,7 @@ size_t conn_wrap_sniff(struct tern_conn *conn, struct tern_view in)
     }
     if (!known)
         return used;
-    tern_err err = wrap_form(conn, form, (struct tern_view){.data = NULL});
+    tern_err err = wrap_form(conn, (enum tern_link_form)form, (struct tern_view){.data = NULL});
     if (err != TERN_OK)
         conn_fail(conn, err, TERN_FAULT_NONE);
     return used;
