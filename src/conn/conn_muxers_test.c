@@ -274,6 +274,41 @@ static void a_reset_by_the_owner_lets_the_connection_go_on(void **state)
 
 /* --- memory --- */
 
+/* Bytes wait in the connection while its memory ends. */
+static tern_err slow_life(void *context, struct tern_mem *mem, struct tern_scope *root)
+{
+    static struct conn_pair pair;
+    static const uint8_t bytes[TERN_MPLEX_UNREAD_STREAM_DEFAULT + 1000];
+    struct conn_pair_options options = *(const struct conn_pair_options *)context;
+    options.root = root;
+    if (!conn_pair_init(&pair, &options, mem))
+        return TERN_ERR_MEMORY;
+    conn_pair_run(&pair, TERN_SECOND);
+    size_t took = 0;
+    tern_stream_id theirs = pair.ends[1].last[TERN_CONN_STREAM_OPENED].stream;
+    if (pair.ends[0].stream != TERN_STREAM_NONE)
+        TERN_IGNORE(tern_conn_write(pair.ends[0].conn, pair.ends[0].stream,
+                                    tern_view_of(bytes, sizeof bytes),
+                                    &took)); /* as much as there is memory for */
+    took = 0;
+    for (int i = 2; i < 4; i++) {
+        conn_pair_run(&pair, (tern_time)i * TERN_SECOND);
+        took += take(&pair.ends[1], theirs, sizeof bytes + 1);
+    }
+    conn_pair_fini(&pair);
+    return took == sizeof bytes + 1 ? TERN_OK : TERN_ERR_MEMORY;
+}
+
+static void every_allocation_of_a_slow_life_may_fail(void **state)
+{
+    (void)state;
+    struct conn_pair_options options = mplex_options();
+    options.secure = TERN_SECURE_PLAINTEXT;
+    options.open_size = 1;
+    options.mute[1] = true;
+    assert_true(sim_fail_each(slow_life, &options) > 10);
+}
+
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
@@ -298,6 +333,7 @@ int main(void)
         cmocka_unit_test(a_slow_reader_gets_everything_if_it_reads_at_all),
         cmocka_unit_test(a_reader_that_never_reads_loses_its_stream_alone),
         cmocka_unit_test(a_reset_by_the_owner_lets_the_connection_go_on),
+        cmocka_unit_test(every_allocation_of_a_slow_life_may_fail),
         cmocka_unit_test(every_allocation_may_fail),
     };
     return cmocka_run_group_tests_name("conn_muxers", tests, NULL, NULL);

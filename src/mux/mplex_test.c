@@ -285,8 +285,8 @@ static size_t lone_parse(const struct lone *lone)
     size_t payload = 0;
     struct tern_reader r = tern_reader_of(tern_view_of(lone->out, lone->out_size));
     while (tern_reader_left(&r) > 0) {
-        uint64_t header;
-        uint64_t length;
+        uint64_t header = 0;
+        uint64_t length = 0;
         assert_true(tern_reader_uvarint(&r, &header) && tern_reader_uvarint(&r, &length));
         assert_true(length <= TERN_MPLEX_MESSAGE_MAX && tern_reader_skip(&r, length));
         if ((header & 7) == MPLEX_MESSAGE_INITIATOR || (header & 7) == MPLEX_MESSAGE_RECEIVER)

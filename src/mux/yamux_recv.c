@@ -134,7 +134,7 @@ static tern_err recv_window_update(struct tern_yamux *y, struct tern_yamux_strea
 /* recv_acknowledged: any frame of the remote shows that it knows the stream; not all send ACK. */
 static void recv_acknowledged(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
-    if (stream->base.flags & (MUX_INBOUND | YAMUX_ACKED))
+    if (stream->base.flags & ((uint32_t)MUX_INBOUND | YAMUX_ACKED))
         return;
     TERN_CHECK(y->unacked > 0);
     stream->base.flags |= YAMUX_ACKED;

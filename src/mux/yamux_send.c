@@ -67,7 +67,7 @@ static void send_update(struct tern_yamux *y, struct tern_yamux_stream *stream, 
                         struct tern_writer *out)
 {
     uint32_t delta = tern_yamux_wire_id(stream) == 0 ? 0 : tern_yamux_window_update(y, stream, now);
-    bool flag = (stream->base.flags & (YAMUX_ACK_DUE | MUX_ANNOUNCE)) != 0;
+    bool flag = (stream->base.flags & ((uint32_t)YAMUX_ACK_DUE | MUX_ANNOUNCE)) != 0;
     if (delta == 0 && (!flag || tern_schedule_waits(&stream->base.turn)))
         return;
     uint16_t flags = send_opening(y, stream, now);

@@ -41,7 +41,7 @@ void tern_yamux_stream_end(struct tern_yamux *y, struct tern_yamux_stream *strea
 static void stream_free(struct tern_yamux *y, struct tern_yamux_stream *stream)
 {
     tern_yamux_stream_end(y, stream);
-    if (!(stream->base.flags & (MUX_INBOUND | YAMUX_ACKED)))
+    if (!(stream->base.flags & ((uint32_t)MUX_INBOUND | YAMUX_ACKED)))
         y->unacked--;
     if (stream->base.wire_id == 0)
         y->unnumbered--;

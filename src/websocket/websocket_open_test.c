@@ -146,11 +146,10 @@ static void answers_of_others_are_taken(void **state)
     (void)state;
     static const char *const answers[] = {
         S101 UP ACCEPT "\r\n",
-        "HTTP/1.1 101 Switching Protocols\r\nServer: soketto-0.8.1\r\nUpgrade: websocket\r\n"
-        "Connection: upgrade\r\n" ACCEPT "\r\n",
+        S101 "Server: soketto-0.8.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n" ACCEPT "\r\n",
         "HTTP/1.1 101 \r\n" UP ACCEPT "\r\n",
-        "HTTP/1.1 101\r\nconnection: keep-alive,upgrade\r\nUPGRADE:WebSocket\r\n"
-        "sec-websocket-accept:%s\r\nDate: now\r\n\r\n",
+        ("HTTP/1.1 101\r\nconnection: keep-alive,upgrade\r\nUPGRADE:WebSocket\r\n"
+         "sec-websocket-accept:%s\r\nDate: now\r\n\r\n"),
     };
     for (size_t i = 0; i < TERN_COUNT_OF(answers); i++) {
         for (size_t piece = 0; piece < 60; piece++) {
