@@ -4,7 +4,8 @@
  * the plaintext channel the changes reach the muxer and the streams' negotiation.
  *
  * Byte 0: bit 0 plaintext, bit 1 and 2 late muxers, bit 3 both dial, bit 4 TLS unless plaintext,
- * bit 5 mplex. Then pairs (what, argument).
+ * bit 5 mplex (the second end has yamux, too), bit 6 WebSocket, bit 7 a listener takes any form.
+ * Then pairs (what, argument).
  */
 #include "conn/conn.h"
 
