@@ -63,23 +63,39 @@ static bool world_events(struct session_world *world, size_t node)
     return any;
 }
 
+/* world_send_on lets one socket send; room is what is left of it. */
+static uint64_t world_send_on(struct session_world *world,
+                              const struct tern_session_transport *transport, tern_link_id socket,
+                              size_t room)
+{
+    uint64_t bytes = 0;
+    for (unsigned batch = 0; bytes < room; batch++) {
+        TERN_CHECK(batch < WORLD_BATCHES_MAX);
+        size_t capacity = tern_min_size(room - bytes, TERN_DATAGRAMS_SIZE_MAX);
+        struct tern_datagrams_out out = {.writer = tern_writer_of(world->scratch, capacity)};
+        if (!transport->ops->send(transport->self, world->now, socket, &out))
+            break;
+        bytes += out.writer.size;
+        datagram_net_send(&world->net, world->now, socket, &out);
+    }
+    return bytes;
+}
+
+uint64_t session_world_send_some(struct session_world *world, size_t node, size_t room)
+{
+    const struct session_node *n = &world->nodes[node];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < n->sockets_count && bytes < room; i++)
+        bytes += world_send_on(world, &n->transport, n->sockets[i], room - bytes);
+    return bytes;
+}
+
 uint64_t session_world_send(struct session_world *world, size_t node)
 {
     const struct session_node *n = &world->nodes[node];
-    const struct tern_session_transport *transport = &n->transport;
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < n->sockets_count; i++) {
-        for (unsigned batch = 0;; batch++) {
-            TERN_CHECK(batch < WORLD_BATCHES_MAX);
-            struct tern_datagrams_out out = {
-                .writer = tern_writer_of(world->scratch, TERN_DATAGRAMS_SIZE_MAX)};
-            if (!transport->ops->send(transport->self, world->now, n->sockets[i], &out))
-                break;
-            bytes += out.writer.size;
-            datagram_net_send(&world->net, world->now, n->sockets[i], &out);
-        }
-        TERN_CHECK(!transport->ops->want_send(transport->self, n->sockets[i]));
-    }
+    uint64_t bytes = session_world_send_some(world, node, SIZE_MAX);
+    for (size_t i = 0; i < n->sockets_count; i++)
+        TERN_CHECK(!n->transport.ops->want_send(n->transport.self, n->sockets[i]));
     return bytes;
 }
 

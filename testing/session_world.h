@@ -62,6 +62,9 @@ bool session_world_flush(struct session_world *world);
 /* session_world_send lets one node send what it has; how many bytes it was. */
 uint64_t session_world_send(struct session_world *world, size_t node);
 
+/* session_world_send_some is the same with room for so many bytes in all. */
+uint64_t session_world_send_some(struct session_world *world, size_t node, size_t room);
+
 /* session_world_deliver delivers one batch that has arrived; false: none has. */
 bool session_world_deliver(struct session_world *world);
 

@@ -30,7 +30,8 @@ struct model {
     struct tern_scope scope[2];
     struct tern_scope windows[2];
     struct tern_mux mux[2];
-    struct model_wire wire[2]; /* from end i, not yet delivered */
+    struct model_wire wire[2];     /* from end i, not yet delivered */
+    struct session_pair *sessions; /* instead of the wires, where datagrams carry them */
     struct model_stream streams[MODEL_STREAMS_MAX];
     tern_time now;
     uint32_t key_next;
@@ -163,7 +164,8 @@ static void model_event(struct model *m, int end, const struct tern_mux_event *e
         model_on_opened(m, end, event->stream);
         return;
     }
-    if (event->kind == TERN_MUX_RTT || event->kind == TERN_MUX_GOAWAY)
+    if (event->kind == TERN_MUX_RTT || event->kind == TERN_MUX_GOAWAY ||
+        event->kind == TERN_MUX_CONFIRMED)
         return;
     struct model_stream *s = model_find(m, end, event->stream);
     if (s == NULL) {
@@ -312,9 +314,28 @@ static void model_reset(struct model *m, int end, struct model_stream *s)
     model_forget(s);
 }
 
+/* model_pass lets the network do what it does in so much time. */
+static void model_pass(struct model *m, tern_time duration)
+{
+    tern_time limit = m->now + duration;
+    bool more = true;
+    while (more) {
+        more = session_pair_step(m->sessions, limit);
+        m->now = m->sessions->world.now;
+        for (int end = 0; end < 2; end++)
+            model_drain(m, end);
+    }
+    model_check(m, !m->sessions->failed, "a session failed");
+}
+
 static void model_send(struct model *m, int end, size_t capacity)
 {
     struct model_wire *wire = &m->wire[end];
+    if (m->sessions != NULL) {
+        (void)session_world_send_some(&m->sessions->world, (size_t)end, capacity);
+        model_drain(m, end);
+        return;
+    }
     capacity = tern_min_size(capacity, MODEL_WIRE_MAX - wire->size);
     struct tern_writer out = tern_writer_of(wire->bytes + wire->size, capacity);
     m->mux[end].ops->send(m->mux[end].self, m->now, &out);
@@ -328,6 +349,10 @@ static void model_deliver(struct model *m, int end, size_t size, bool chunked)
 {
     struct model_wire *wire = &m->wire[end];
     int to = 1 - end;
+    if (m->sessions != NULL) {
+        model_pass(m, size * TERN_MICROSECOND);
+        return;
+    }
     size = tern_min_size(size, wire->size);
     if (size == 0)
         return;
@@ -376,6 +401,12 @@ static void model_stream_step(struct model *m, int end, unsigned kind)
     model_drain(m, end);
 }
 
+static void model_tick(struct model *m)
+{
+    for (int i = 0; i < 2 && m->sessions == NULL; i++)
+        m->mux[i].ops->tick(m->mux[i].self, m->now);
+}
+
 static void model_step(struct model *m)
 {
     int end = (int)model_choose(m, 2);
@@ -387,11 +418,21 @@ static void model_step(struct model *m)
     else if (kind < 20)
         model_send(m, end, model_choose(m, 3) == 0 ? model_size(m, 65519) : 65519);
     else if (kind < 23)
-        model_deliver(m, end, model_size(m, SIZE_MAX), model_choose(m, 2) == 0);
-    else
+        model_deliver(m, end, model_size(m, m->sessions == NULL ? SIZE_MAX : 20000),
+                      model_choose(m, 2) == 0);
+    else if (m->sessions == NULL)
         m->now += model_choose(m, 100) * TERN_MILLISECOND;
-    for (int i = 0; i < 2; i++)
-        m->mux[i].ops->tick(m->mux[i].self, m->now);
+    else
+        model_pass(m, model_choose(m, 100) * TERN_MILLISECOND);
+    model_tick(m);
+}
+
+static bool model_left(const struct model *m, int end)
+{
+    const struct tern_mux *mux = &m->mux[end];
+    bool carried =
+        m->sessions != NULL || (m->wire[end].size == 0 && !mux->ops->want_send(mux->self));
+    return !carried || mux->ops->streams_count(mux->self) > 0;
 }
 
 /* model_settle carries everything, reads everything and closes everything: in the end nothing may
@@ -402,9 +443,8 @@ static void model_finish(struct model *m)
         bool left = false;
         for (int end = 0; end < 2; end++) {
             model_send(m, end, 65519);
-            model_deliver(m, end, SIZE_MAX, true);
-            left = left || m->wire[end].size > 0 || m->mux[end].ops->want_send(m->mux[end].self) ||
-                   m->mux[end].ops->streams_count(m->mux[end].self) > 0;
+            model_deliver(m, end, m->sessions == NULL ? SIZE_MAX : 1000, true);
+            left = left || model_left(m, end);
             for (size_t i = 0; i < MODEL_STREAMS_MAX; i++) {
                 struct model_stream *s = &m->streams[i];
                 if (!s->used || s->dead[end] || s->id[end] == TERN_STREAM_NONE)
@@ -422,6 +462,35 @@ static void model_finish(struct model *m)
     model_wrong(m, "streams are left at the end");
 }
 
+/* What the network of a session does to it. */
+static const struct datagram_link model_link = {.latency_ns = TERN_MILLISECOND,
+                                                .jitter_ns = TERN_MILLISECOND,
+                                                .loss_ppm = 20000,
+                                                .duplicate_ppm = 10000,
+                                                .corrupt_ppm = 5000,
+                                                .reorder_ppm = 30000,
+                                                .reorder_ns = 3 * TERN_MILLISECOND};
+
+static bool model_connect(struct model *m, const struct tern_mux_factory *factory)
+{
+    struct session_pair_end ends[2];
+    m->sessions = calloc(1, sizeof(*m->sessions));
+    if (m->sessions == NULL)
+        return false;
+    for (int i = 0; i < 2; i++) {
+        ends[i] = (struct session_pair_end){
+            .mem = &m->mem[i], .scope = &m->scope[i], .windows = &m->windows[i]};
+    }
+    uint64_t seed = tern_random_u64(&m->random);
+    if (!session_pair_init(m->sessions, seed, factory->make_transport, ends, &model_link) ||
+        !session_pair_connect(m->sessions))
+        return false;
+    for (int i = 0; i < 2; i++)
+        m->mux[i] = m->sessions->sessions[i].mux;
+    m->now = m->sessions->world.now;
+    return true;
+}
+
 static bool model_init(struct model *m, const struct tern_mux_factory *factory)
 {
     m->now = TERN_SECOND;
@@ -430,6 +499,10 @@ static bool model_init(struct model *m, const struct tern_mux_factory *factory)
         tern_mem_init(&m->mem[i], 0);
         tern_scope_init(&m->scope[i], "connection", NULL, NULL);
         tern_scope_init(&m->windows[i], "windows", NULL, NULL);
+    }
+    if (factory->make_transport != NULL)
+        return model_connect(m, factory);
+    for (int i = 0; i < 2; i++) {
         m->wire[i].bytes = malloc(MODEL_WIRE_MAX);
         if (m->wire[i].bytes == NULL)
             return false;
@@ -441,8 +514,10 @@ static bool model_init(struct model *m, const struct tern_mux_factory *factory)
 
 static void model_fini(struct model *m)
 {
+    if (m->sessions != NULL)
+        session_pair_fini(m->sessions);
     for (int i = 0; i < 2; i++) {
-        if (m->mux[i].ops != NULL)
+        if (m->mux[i].ops != NULL && m->sessions == NULL)
             m->mux[i].ops->fini(m->mux[i].self);
         free(m->wire[i].bytes);
         model_check(m, m->mem[i].used == 0, "memory is left");
@@ -452,6 +527,7 @@ static void model_fini(struct model *m)
         }
         tern_mem_trim(&m->mem[i]);
     }
+    free(m->sessions);
 }
 
 static struct mux_model_result model_run(struct model *m, const struct tern_mux_factory *factory,
@@ -490,5 +566,6 @@ struct mux_model_result mux_model_script(const struct tern_mux_factory *factory,
         return (struct mux_model_result){.what = "no memory"};
     m->scripted = true;
     m->script = script;
+    tern_random_init_u64(&m->random, script.size);
     return model_run(m, factory, 20000);
 }

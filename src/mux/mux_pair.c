@@ -7,6 +7,12 @@
 
 static const struct tern_scope_limits pair_limits = {.max = {0}};
 
+/* A session is silent when nothing is due for so long. */
+static const tern_time PAIR_SILENCE_NS = TERN_SECOND;
+
+/* No datagram needs less room. */
+enum { PAIR_DATAGRAM_MIN = 1200, PAIR_STEPS_MAX = 1 << 20 };
+
 static void mux_end_init(struct mux_end *end)
 {
     tern_mem_init(&end->mem, 0);
@@ -20,8 +26,6 @@ static void mux_end_init(struct mux_end *end)
 
 static void mux_end_fini(struct mux_end *end)
 {
-    if (end->mux.ops != NULL)
-        end->mux.ops->fini(end->mux.self);
     assert_int_equal(end->mem.used, 0);
     for (size_t i = 0; i < TERN_RESOURCE_COUNT; i++) {
         assert_int_equal(end->scope.used[i], 0);
@@ -32,6 +36,25 @@ static void mux_end_fini(struct mux_end *end)
     tern_mem_fini(&end->mem);
 }
 
+/* pair_connect makes two sessions of one. */
+static bool pair_connect(struct mux_pair *pair)
+{
+    struct session_pair_end ends[2];
+    for (int i = 0; i < 2; i++) {
+        struct mux_end *end = &pair->ends[i];
+        ends[i] = (struct session_pair_end){
+            .mem = &end->mem, .scope = &end->scope, .windows = &end->windows};
+    }
+    struct session_pair *sessions = &pair->sessions;
+    if (!session_pair_init(sessions, 1, pair->factory->make_transport, ends, NULL) ||
+        !session_pair_connect(sessions))
+        return false;
+    for (int i = 0; i < 2; i++)
+        pair->ends[i].mux = sessions->sessions[i].mux;
+    pair->now = sessions->world.now;
+    return true;
+}
+
 bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory)
 {
     pair->factory = factory;
@@ -39,9 +62,13 @@ bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory
     pair->piece_max = 0;
     pair->borrowed = false;
     pair->broken = false;
+    pair->quiet = false;
     tern_random_init_u64(&pair->random, 1);
     for (int i = 0; i < 2; i++)
         mux_end_init(&pair->ends[i]);
+    tern_mem_fail_at(&pair->ends[pair->fail_side].mem, pair->fail_at, false);
+    if (factory->make_transport != NULL)
+        return pair_connect(pair);
     for (int i = 0; i < 2; i++) {
         struct mux_end *end = &pair->ends[i];
         if (factory->make(i == 0, &end->mem, &end->scope, &end->windows, &end->mux) != TERN_OK)
@@ -52,8 +79,14 @@ bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory
 
 void mux_pair_fini(struct mux_pair *pair)
 {
-    for (int i = 0; i < 2; i++)
+    if (pair->factory->make_transport != NULL)
+        session_pair_fini(&pair->sessions);
+    for (int i = 0; i < 2; i++) {
+        const struct tern_mux *mux = &pair->ends[i].mux;
+        if (mux->ops != NULL && pair->factory->make_transport == NULL)
+            mux->ops->fini(mux->self);
         mux_end_fini(&pair->ends[i]);
+    }
 }
 
 void mux_end_drain(struct mux_end *end)
@@ -87,12 +120,58 @@ static size_t pair_deliver(struct mux_pair *pair, struct mux_end *to, struct mux
         assert_true(used <= size);
         takes = used == size;
         tern_chunk_unref(chunk);
-        mux_end_drain(to);
+        if (!pair->quiet)
+            mux_end_drain(to);
         offset += used;
     }
     memmove(wire->bytes, wire->bytes + offset, wire->size - offset);
     wire->size -= offset;
     return offset;
+}
+
+/* pair_arrive delivers the datagrams that have arrived and drains the events of both. */
+static void pair_arrive(struct mux_pair *pair)
+{
+    while (session_world_deliver(&pair->sessions.world))
+        continue;
+    for (int i = 0; i < 2 && !pair->quiet; i++)
+        mux_end_drain(&pair->ends[i]);
+    for (int i = 0; i < 2; i++) {
+        const struct tern_mux *mux = &pair->ends[i].mux;
+        if (mux->ops->error(mux->self) != TERN_OK)
+            pair->broken = true;
+    }
+}
+
+/* pair_pass lets time pass until something is due; false: nothing is, for long. */
+static bool pair_pass(struct mux_pair *pair)
+{
+    struct session_world *world = &pair->sessions.world;
+    tern_time next = session_world_next(world);
+    if (next > tern_time_add(world->now, PAIR_SILENCE_NS))
+        return false;
+    (void)session_world_step(world, next);
+    pair->now = world->now;
+    return true;
+}
+
+/* pair_carry_datagrams carries what one side sends, up to room, and what comes back meanwhile. */
+static bool pair_carry_datagrams(struct mux_pair *pair, int from, size_t room)
+{
+    struct session_world *world = &pair->sessions.world;
+    struct mux_end *end = &pair->ends[from];
+    uint64_t carried = 0;
+    for (unsigned step = 0; room - carried >= PAIR_DATAGRAM_MIN && !pair->broken; step++) {
+        assert_true(step < PAIR_STEPS_MAX);
+        uint64_t sent = session_world_send_some(world, (size_t)from, room - carried);
+        carried += sent;
+        uint64_t back = session_world_send(world, (size_t)(1 - from));
+        pair_arrive(pair);
+        if (sent + back == 0 && !pair_pass(pair))
+            break;
+    }
+    end->sent_bytes += carried;
+    return carried > 0 && !pair->broken;
 }
 
 bool mux_pair_carry(struct mux_pair *pair, int from)
@@ -103,6 +182,8 @@ bool mux_pair_carry(struct mux_pair *pair, int from)
 bool mux_pair_carry_some(struct mux_pair *pair, int from, size_t room)
 {
     struct mux_end *end = &pair->ends[from];
+    if (pair->factory->make_transport != NULL)
+        return pair_carry_datagrams(pair, from, room);
     struct mux_wire *wire = &end->wire;
     bool sent = false;
     if (wire->size == 0) {
@@ -110,7 +191,8 @@ bool mux_pair_carry_some(struct mux_pair *pair, int from, size_t room)
             tern_writer_of(wire->bytes, tern_min_size(room, sizeof(wire->bytes)));
         end->mux.ops->send(end->mux.self, pair->now, &out);
         assert_true(tern_writer_ok(&out));
-        mux_end_drain(end);
+        if (!pair->quiet)
+            mux_end_drain(end);
         wire->size = out.size;
         end->sent_bytes += out.size;
         sent = out.size > 0;
@@ -126,7 +208,7 @@ void mux_pair_settle(struct mux_pair *pair)
         more = mux_pair_carry(pair, 0);
         more = mux_pair_carry(pair, 1) || more;
     }
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 2 && pair->factory->make_transport == NULL; i++) {
         const struct mux_end *end = &pair->ends[i];
         assert_true(pair->broken || end->wire.size > 0 || !end->mux.ops->want_send(end->mux.self));
     }
@@ -134,8 +216,12 @@ void mux_pair_settle(struct mux_pair *pair)
 
 void mux_pair_wait(struct mux_pair *pair, tern_time time_ns)
 {
-    pair->now += time_ns;
-    for (int i = 0; i < 2; i++) {
+    tern_time until = pair->now + time_ns;
+    while (pair->factory->make_transport != NULL &&
+           session_world_step(&pair->sessions.world, until))
+        pair_arrive(pair);
+    pair->now = until;
+    for (int i = 0; i < 2 && pair->factory->make_transport == NULL; i++) {
         struct mux_end *end = &pair->ends[i];
         if (end->mux.ops->deadline(end->mux.self) <= pair->now)
             end->mux.ops->tick(end->mux.self, pair->now);

@@ -3,12 +3,16 @@
  * and scopes, which must be empty at the end. The link carries what send gives at once, cut into
  * pieces as the test likes, and holds what the other side does not take: then nothing more is sent
  * on it.
+ *
+ * A muxer that is a session is joined by an ideal network of datagrams in virtual time; carrying
+ * lets time pass and acknowledgements come back.
  */
 #ifndef TERN_MUX_MUX_PAIR_H
 #define TERN_MUX_MUX_PAIR_H
 
 #include "base/random.h"
 #include "mux/mux.h"
+#include "mux/session_pair.h"
 
 /* What a kind of muxer is to the tests. */
 struct tern_mux_factory {
@@ -17,6 +21,8 @@ struct tern_mux_factory {
      */
     tern_err (*make)(bool initiator, struct tern_mem *mem, struct tern_scope *scope,
                      struct tern_scope *windows, struct tern_mux *mux);
+    session_pair_make make_transport; /* of sessions: one side's transport, instead of make */
+    size_t bookkeeping_bytes; /* what a side may keep for later after a burst of small writes */
     bool has_credit; /* a stream that nobody reads holds up itself alone, not the connection */
     bool has_codes;  /* resets carry codes */
     bool has_goaway; /* the remote hears of goaway */
@@ -49,9 +55,14 @@ struct mux_pair {
     size_t piece_max; /* recv gets random pieces of 1 .. piece_max bytes; 0: all at once */
     bool borrowed;    /* give recv slices without chunk */
     bool broken;      /* a recv failed; the link takes no more */
+    bool quiet;       /* carry drains no events */
+    int fail_side;    /* before init: which side's allocation is to fail while they are made */
+    uint64_t fail_at; /* counted from 1; 0: none */
+    struct session_pair sessions;
 };
 
-/* mux_pair_init: both sides are new. Returns false when make failed (memory made to fail). */
+/* mux_pair_init: both sides are new; the pair is zeroed. Returns false when make failed (memory
+ * made to fail). */
 bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory);
 
 /* mux_pair_fini ends both and checks that memory and scopes are empty. */
