@@ -196,6 +196,31 @@ void tern_mux_queue_take(struct tern_mux_pool *pool, struct tern_mux_queue *queu
     TERN_CHECK(tern_writer_ok(out));
 }
 
+void tern_mux_queue_cut(struct tern_mux_pool *pool, struct tern_mux_queue *queue, size_t size)
+{
+    TERN_CHECK(size <= queue->size);
+    struct tern_mux_segment **link = &queue->first;
+    struct tern_mux_segment *last = NULL;
+    size_t left = size;
+    while (left > 0) {
+        last = *link;
+        if (last->size > left)
+            last->size = (uint32_t)left;
+        left -= last->size;
+        link = &last->next;
+    }
+    struct tern_mux_segment *gone = *link;
+    *link = NULL;
+    while (gone != NULL) {
+        struct tern_mux_segment *next = gone->next;
+        tern_chunk_unref(gone->chunk);
+        queue_segment_free(pool, gone);
+        gone = next;
+    }
+    queue->last = last;
+    queue->size = size;
+}
+
 void tern_mux_queue_clear(struct tern_mux_pool *pool, struct tern_mux_queue *queue)
 {
     while (queue->first != NULL) {

@@ -67,6 +67,9 @@ void tern_mux_queue_drop(struct tern_mux_pool *pool, struct tern_mux_queue *queu
 void tern_mux_queue_take(struct tern_mux_pool *pool, struct tern_mux_queue *queue, size_t size,
                          struct tern_writer *out);
 
+/* tern_mux_queue_cut drops all but the oldest size bytes; size is at most queue->size. */
+void tern_mux_queue_cut(struct tern_mux_pool *pool, struct tern_mux_queue *queue, size_t size);
+
 void tern_mux_queue_clear(struct tern_mux_pool *pool, struct tern_mux_queue *queue);
 
 #endif

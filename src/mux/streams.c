@@ -249,6 +249,7 @@ void tern_mux_stream_end(struct tern_mux_streams *streams, struct tern_mux_strea
     if (stream->out.size > 0)
         tern_scope_release(streams->scope, TERN_RESOURCE_MEMORY, stream->out.size);
     tern_mux_queue_clear(&streams->pool, &stream->out);
+    stream->sent = 0;
     table_remove(streams, stream);
     tern_schedule_remove(&streams->schedule, &stream->turn);
     if (!(stream->flags & MUX_RST_DUE))
@@ -355,7 +356,7 @@ void tern_mux_stream_want_control(struct tern_mux_streams *streams, struct tern_
 
 bool tern_mux_stream_fin_due(const struct tern_mux_stream *stream)
 {
-    return stream->out.size == 0 && (stream->flags & MUX_FIN_ASKED) != 0 &&
+    return tern_mux_stream_unsent(stream) == 0 && (stream->flags & MUX_FIN_ASKED) != 0 &&
            (stream->flags & MUX_FIN_SENT) == 0;
 }
 
@@ -379,15 +380,21 @@ tern_err tern_mux_stream_charge(struct tern_mux_streams *streams, struct tern_mu
     return TERN_OK;
 }
 
+void tern_mux_stream_say_writable(struct tern_mux_streams *streams, struct tern_mux_stream *stream)
+{
+    if (!(stream->flags & MUX_WRITE_SHORT) ||
+        tern_mux_stream_unsent(stream) > streams->send_buffer_max / 2)
+        return;
+    stream->flags &= ~(uint32_t)MUX_WRITE_SHORT;
+    tern_mux_stream_say(streams, stream, MUX_NEWS_WRITABLE);
+}
+
 void tern_mux_stream_take(struct tern_mux_streams *streams, struct tern_mux_stream *stream,
                           size_t size, struct tern_writer *out)
 {
     tern_mux_queue_take(&streams->pool, &stream->out, size, out);
     tern_scope_release(streams->scope, TERN_RESOURCE_MEMORY, size);
-    if ((stream->flags & MUX_WRITE_SHORT) && stream->out.size <= streams->send_buffer_max / 2) {
-        stream->flags &= ~(uint32_t)MUX_WRITE_SHORT;
-        tern_mux_stream_say(streams, stream, MUX_NEWS_WRITABLE);
-    }
+    tern_mux_stream_say_writable(streams, stream);
 }
 
 /* stream_writable finds a stream that may be written to. */
@@ -407,7 +414,7 @@ static tern_err stream_writable(const struct tern_mux_streams *streams, tern_str
 static size_t stream_write_room(const struct tern_mux_streams *streams,
                                 const struct tern_mux_stream *stream)
 {
-    size_t queued = stream->out.size;
+    size_t queued = tern_mux_stream_unsent(stream);
     return queued >= streams->send_buffer_max ? 0 : streams->send_buffer_max - queued;
 }
 
@@ -469,7 +476,7 @@ tern_err tern_mux_stream_write_slice(struct tern_mux_streams *streams, tern_stre
         return tern_mux_stream_write(streams, id, slice.view, &size, stream);
     TERN_TRY(stream_writable(streams, id, stream));
     struct tern_mux_stream *s = *stream;
-    if (s->out.size > 0 && size > stream_write_room(streams, s)) {
+    if (tern_mux_stream_unsent(s) > 0 && size > stream_write_room(streams, s)) {
         s->flags |= MUX_WRITE_SHORT;
         return TERN_ERR_AGAIN;
     }
@@ -520,7 +527,7 @@ size_t tern_mux_stream_unread(const struct tern_mux_streams *streams, tern_strea
 size_t tern_mux_stream_queued(const struct tern_mux_streams *streams, tern_stream_id id)
 {
     const struct tern_mux_stream *stream = tern_mux_stream_find(streams, id);
-    return stream == NULL ? 0 : stream->out.size;
+    return stream == NULL ? 0 : tern_mux_stream_unsent(stream);
 }
 
 /* --- floods --- */

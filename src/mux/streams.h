@@ -44,6 +44,7 @@ struct tern_mux_stream {
     struct tern_mux_stream *hash_next;
     struct tern_mux_queue in;
     struct tern_mux_queue out;
+    size_t sent;      /* bytes of out that have gone, and are kept until the remote has them */
     uint64_t wire_id; /* as the muxer has it; 0: nothing was sent yet */
     uint32_t slot;    /* TERN_MUX_NO_SLOT: the id is dead */
     uint32_t generation;
@@ -144,6 +145,12 @@ void tern_mux_stream_say(struct tern_mux_streams *streams, struct tern_mux_strea
 /* tern_mux_stream_want_control puts the stream in line for a frame other than data. */
 void tern_mux_stream_want_control(struct tern_mux_streams *streams, struct tern_mux_stream *stream);
 
+/* tern_mux_stream_unsent is how many bytes of out have not gone. */
+static inline size_t tern_mux_stream_unsent(const struct tern_mux_stream *stream)
+{
+    return stream->out.size - stream->sent;
+}
+
 /* tern_mux_stream_fin_due: is the end of our direction the next thing to send? */
 bool tern_mux_stream_fin_due(const struct tern_mux_stream *stream);
 
@@ -156,6 +163,9 @@ bool tern_mux_stream_ended(const struct tern_mux_stream *stream);
  * it has to rise and cannot; then nothing has changed. */
 TERN_NODISCARD tern_err tern_mux_stream_charge(struct tern_mux_streams *streams,
                                                struct tern_mux_stream *stream, size_t charge);
+
+/* tern_mux_stream_say_writable says WRITABLE when it is owed and half of the buffer is free. */
+void tern_mux_stream_say_writable(struct tern_mux_streams *streams, struct tern_mux_stream *stream);
 
 /* tern_mux_stream_take moves the oldest written bytes to out, which has room, and says WRITABLE
  * when it is owed. */

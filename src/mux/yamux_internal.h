@@ -15,6 +15,7 @@
 #include "base/check.h"
 #include "base/ring.h"
 #include "mux/streams.h"
+#include "mux/window.h"
 #include "mux/yamux.h"
 #include "mux/yamux_frame.h"
 
@@ -25,11 +26,9 @@ enum tern_yamux_stream_flag {
 
 struct tern_yamux_stream {
     struct tern_mux_stream base;
-    tern_time tuned_at;   /* when the window was tuned last, or the stream began */
-    uint32_t window;      /* receive window; above the initial it is reserved in windows */
-    uint32_t returned;    /* credit given back since tuned_at */
-    uint32_t recv_credit; /* what the remote may still send */
-    uint32_t send_credit; /* what we may still send */
+    struct tern_mux_window window; /* receive window; above the initial it is reserved in windows */
+    uint32_t recv_credit;          /* what the remote may still send */
+    uint32_t send_credit;          /* what we may still send */
 };
 
 /* A refused stream whose RST is still to be sent. */

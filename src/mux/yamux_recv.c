@@ -51,7 +51,7 @@ static tern_err recv_accept(struct tern_yamux *y, tern_time now,
     if (y->streams.in_count >= y->streams_in_max ||
         tern_yamux_stream_new(y, MUX_INBOUND, stream) != TERN_OK)
         return recv_refuse(y, header->stream_id, TERN_MUX_CODE_RESOURCE_LIMIT);
-    (*stream)->tuned_at = now;
+    (*stream)->window.tuned_at = now;
     (*stream)->base.flags |= YAMUX_ACK_DUE;
     tern_yamux_number(y, *stream, header->stream_id);
     tern_yamux_want_control(y, *stream);

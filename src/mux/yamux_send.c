@@ -24,7 +24,7 @@ static uint16_t send_opening(struct tern_yamux *y, struct tern_yamux_stream *str
         TERN_CHECK(y->wire_id_next <= UINT32_MAX - 2);
         tern_yamux_number(y, stream, y->wire_id_next);
         y->wire_id_next += 2;
-        stream->tuned_at = now;
+        stream->window.tuned_at = now;
         stream->base.flags &= ~(uint32_t)MUX_ANNOUNCE;
         return TERN_YAMUX_SYN;
     }

@@ -10,7 +10,7 @@ tern_err tern_yamux_stream_new(struct tern_yamux *y, uint32_t flags,
     *stream = NULL;
     TERN_TRY(tern_mux_stream_new(&y->streams, flags, &base));
     struct tern_yamux_stream *s = tern_yamux_stream_of(base);
-    s->window = TERN_YAMUX_WINDOW_INITIAL;
+    s->window.size = TERN_YAMUX_WINDOW_INITIAL;
     s->recv_credit = TERN_YAMUX_WINDOW_INITIAL;
     s->send_credit = TERN_YAMUX_WINDOW_INITIAL;
     if (!(flags & MUX_INBOUND)) {

@@ -233,7 +233,7 @@ static uint64_t world_run(struct world *w, tern_time duration)
 static uint32_t world_window(const struct world *w)
 {
     struct tern_yamux *y = w->sides[1].mux.self;
-    return tern_yamux_stream_of(tern_mux_stream_find(&y->streams, w->remote))->window;
+    return tern_yamux_stream_of(tern_mux_stream_find(&y->streams, w->remote))->window.size;
 }
 
 #define GIGABIT UINT64_C(125000000)
