@@ -85,8 +85,13 @@ uint64_t session_world_send_some(struct session_world *world, size_t node, size_
 {
     const struct session_node *n = &world->nodes[node];
     uint64_t bytes = 0;
-    for (size_t i = 0; i < n->sockets_count && bytes < room; i++)
-        bytes += world_send_on(world, &n->transport, n->sockets[i], room - bytes);
+    uint64_t before;
+    /* What one socket sends may let another one send. */
+    do {
+        before = bytes;
+        for (size_t i = 0; i < n->sockets_count && bytes < room; i++)
+            bytes += world_send_on(world, &n->transport, n->sockets[i], room - bytes);
+    } while (bytes > before && bytes < room);
     return bytes;
 }
 

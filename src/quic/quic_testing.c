@@ -1,0 +1,56 @@
+#include "quic/quic_testing.h"
+
+#include "base/check.h"
+#include "crypto/start.h"
+
+enum { TESTING_HOSTS_MAX = 8 };
+
+struct testing_host {
+    struct tern_private_key key;
+    struct tern_peer_id peer;
+    struct tern_quic_identity *identity;
+};
+
+static struct testing_host *testing_host(unsigned n)
+{
+    static struct testing_host hosts[TESTING_HOSTS_MAX];
+    static struct tern_mem mem;
+    TERN_CHECK(n < TESTING_HOSTS_MAX);
+    struct testing_host *host = &hosts[n];
+    if (host->identity != NULL)
+        return host;
+    TERN_CHECK(tern_crypto_start() == TERN_OK);
+    struct tern_random random;
+    tern_random_init_u64(&random, 1000 + n);
+    TERN_CHECK(tern_private_key_generate(TERN_KEY_ED25519, &random, &host->key) == TERN_OK);
+    tern_public_key_peer_id(&host->key.public_key, &host->peer);
+    TERN_CHECK(tern_quic_identity_new(&mem, &random, &host->key, &host->identity) == TERN_OK);
+    return host;
+}
+
+struct tern_quic_identity *quic_testing_identity(unsigned n)
+{
+    return testing_host(n)->identity;
+}
+
+const struct tern_peer_id *quic_testing_peer(unsigned n)
+{
+    return &testing_host(n)->peer;
+}
+
+const struct tern_private_key *quic_testing_key(unsigned n)
+{
+    return &testing_host(n)->key;
+}
+
+struct tern_random *quic_testing_random(bool dialer)
+{
+    static struct tern_random sources[2];
+    static bool ready;
+    if (!ready) {
+        for (unsigned i = 0; i < 2; i++)
+            tern_random_init_u64(&sources[i], 77 + i);
+        ready = true;
+    }
+    return &sources[dialer];
+}

@@ -1,0 +1,495 @@
+#include "quic/tls_gnutls.h"
+
+#include <gnutls/crypto.h>
+#include <gnutls/gnutls.h>
+#include <ngtcp2/ngtcp2_crypto.h>
+#include <ngtcp2/ngtcp2_crypto_gnutls.h>
+
+#include "base/check.h"
+#include "base/reader.h"
+#include "quic/quic.h"
+
+/* AES-128-GCM first, whatever the remote prefers: it is what GnuTLS is fast at. */
+static const char tls_priority[] =
+    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
+    "%SERVER_PRECEDENCE:%DISABLE_TLS13_COMPAT_MODE";
+
+static const char *const tls_alpn_names[QUIC_ALPN_COUNT] = {
+    [QUIC_ALPN_LIBP2P] = "libp2p",
+    [QUIC_ALPN_H3] = "h3",
+};
+
+/* TLS extensions (RFC 8446, sections 4.2.10 and 4.2.11). */
+enum { TLS_EXTENSION_PSK = 41, TLS_EXTENSION_EARLY_DATA = 42 };
+
+struct tern_quic_identity {
+    struct tern_mem *mem;
+    gnutls_priority_t priority;
+    gnutls_certificate_credentials_t credentials[QUIC_ALPN_COUNT]; /* NULL: not served */
+};
+
+struct quic_tls_server {
+    struct tern_mem *mem;
+    struct quic_replay *replay;
+    gnutls_anti_replay_t anti_replay;
+    struct quic_replay_epoch *epoch; /* of the ticket in the ClientHello that is being read */
+};
+
+struct quic_tls {
+    struct tern_mem *mem;
+    gnutls_session_t session;
+    ngtcp2_crypto_conn_ref ref; /* what ngtcp2's glue finds by the session */
+    ngtcp2_conn *ng;
+    const struct tern_quic_identity *identity;
+    const struct quic_tls_owner *owner;
+    struct quic_tls_server *server;
+    const tern_time *now;
+    bool keyed;  /* the keys of tickets are chosen */
+    bool judged; /* the owner has seen the remote's certificate */
+    bool ticket_early;
+    uint32_t ticket_lifetime_s;
+};
+
+static gnutls_datum_t tls_datum(struct tern_view view)
+{
+    /* GnuTLS has no constant datum; it does not change what these are given to. */
+    union {
+        const uint8_t *in;
+        uint8_t *out;
+    } data = {.in = view.data};
+    return (gnutls_datum_t){.data = data.out, .size = (unsigned)view.size};
+}
+
+static struct tern_view tls_view(const gnutls_datum_t *datum)
+{
+    return tern_view_of(datum->data, datum->size);
+}
+
+static tern_err tls_error(int code)
+{
+    return code == GNUTLS_E_MEMORY_ERROR ? TERN_ERR_MEMORY : TERN_ERR_INTERNAL;
+}
+
+static struct quic_tls *tls_of(gnutls_session_t session)
+{
+    ngtcp2_crypto_conn_ref *ref = gnutls_session_get_ptr(session);
+    return ref->user_data;
+}
+
+/* --- identities --- */
+
+/* tls_verify is GnuTLS asking about the remote's certificates. */
+static int tls_verify(gnutls_session_t session)
+{
+    return quic_tls_judge(tls_of(session)) == TERN_OK ? 0 : -1;
+}
+
+tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn alpn,
+                           const struct tern_certificate *certificate)
+{
+    gnutls_certificate_credentials_t credentials;
+    int code = gnutls_certificate_allocate_credentials(&credentials);
+    if (code != 0)
+        return tls_error(code);
+    const gnutls_datum_t der = tls_datum(tern_view_of(certificate->der, certificate->der_size));
+    const gnutls_datum_t key = tls_datum(tern_view_of(certificate->key, TERN_CERTIFICATE_KEY_SIZE));
+    code = gnutls_certificate_set_x509_key_mem(credentials, &der, &key, GNUTLS_X509_FMT_DER);
+    if (code < 0) {
+        gnutls_certificate_free_credentials(credentials);
+        return tls_error(code);
+    }
+    gnutls_certificate_set_verify_function(credentials, tls_verify);
+    if (identity->credentials[alpn] != NULL)
+        gnutls_certificate_free_credentials(identity->credentials[alpn]);
+    identity->credentials[alpn] = credentials;
+    return TERN_OK;
+}
+
+static tern_err identity_fill(struct tern_quic_identity *identity, struct tern_random *random,
+                              const struct tern_private_key *host_key)
+{
+    int code = gnutls_priority_init(&identity->priority, tls_priority, NULL);
+    if (code != 0) {
+        identity->priority = NULL;
+        return tls_error(code);
+    }
+    const struct tern_certificate_options options = {.kind = TERN_CERTIFICATE_LIBP2P,
+                                                     .mem = identity->mem,
+                                                     .random = random,
+                                                     .host_key = host_key};
+    struct tern_certificate certificate;
+    TERN_TRY(tern_certificate_make(&options, &certificate));
+    tern_err err = quic_identity_set(identity, QUIC_ALPN_LIBP2P, &certificate);
+    tern_certificate_fini(&certificate);
+    return err;
+}
+
+tern_err tern_quic_identity_new(struct tern_mem *mem, struct tern_random *random,
+                                const struct tern_private_key *host_key,
+                                struct tern_quic_identity **identity)
+{
+    *identity = tern_mem_zalloc(mem, sizeof **identity);
+    if (*identity == NULL)
+        return TERN_ERR_MEMORY;
+    (*identity)->mem = mem;
+    tern_err err = identity_fill(*identity, random, host_key);
+    if (err != TERN_OK) {
+        tern_quic_identity_free(*identity);
+        *identity = NULL;
+    }
+    return err;
+}
+
+void tern_quic_identity_free(struct tern_quic_identity *identity)
+{
+    if (identity == NULL)
+        return;
+    for (size_t i = 0; i < QUIC_ALPN_COUNT; i++)
+        if (identity->credentials[i] != NULL)
+            gnutls_certificate_free_credentials(identity->credentials[i]);
+    if (identity->priority != NULL)
+        gnutls_priority_deinit(identity->priority);
+    tern_mem_free(identity->mem, identity, sizeof *identity);
+}
+
+/* --- tickets of a server --- */
+
+/* tls_flight is GnuTLS asking whether a first flight was taken before; the key ends in its binder.
+ */
+static int tls_flight(void *context, time_t expires, const gnutls_datum_t *key,
+                      const gnutls_datum_t *data)
+{
+    struct quic_tls_server *server = context;
+    (void)expires;
+    (void)data;
+    if (server->epoch == NULL)
+        return GNUTLS_E_DB_ERROR;
+    bool fresh = quic_replay_take(server->replay, server->epoch, tls_view(key));
+    return fresh ? 0 : GNUTLS_E_DB_ENTRY_EXISTS;
+}
+
+tern_err quic_tls_server_new(struct tern_mem *mem, struct quic_replay *replay,
+                             struct quic_tls_server **server)
+{
+    struct quic_tls_server *s = tern_mem_zalloc(mem, sizeof *s);
+    *server = s;
+    if (s == NULL)
+        return TERN_ERR_MEMORY;
+    s->mem = mem;
+    s->replay = replay;
+    int code = gnutls_anti_replay_init(&s->anti_replay);
+    if (code != 0) {
+        tern_mem_free(mem, s, sizeof *s);
+        *server = NULL;
+        return tls_error(code);
+    }
+    /* Its own window, which begins anew with its clock, would refuse every ticket that is older;
+     * ours lasts as long as the tickets' keys. */
+    gnutls_anti_replay_set_window(s->anti_replay, UINT32_MAX);
+    gnutls_anti_replay_set_add_function(s->anti_replay, tls_flight);
+    gnutls_anti_replay_set_ptr(s->anti_replay, s);
+    return TERN_OK;
+}
+
+void quic_tls_server_free(struct quic_tls_server *server)
+{
+    if (server == NULL)
+        return;
+    gnutls_anti_replay_deinit(server->anti_replay);
+    tern_mem_free(server->mem, server, sizeof *server);
+}
+
+/* tls_find_ticket views the first identity in pre_shared_key, if it is that extension. */
+static int tls_find_ticket(void *context, unsigned extension, const unsigned char *data,
+                           unsigned size)
+{
+    struct tern_view *ticket = context;
+    if (extension != TLS_EXTENSION_PSK)
+        return 0;
+    struct tern_reader r = tern_reader_of(tern_view_of(data, size));
+    uint16_t all;
+    uint16_t first;
+    if (tern_reader_u16be(&r, &all) && tern_reader_u16be(&r, &first))
+        (void)tern_reader_bytes(&r, first, ticket);
+    return 0;
+}
+
+/* tls_choose_key gives the session the key that the ClientHello's ticket was sealed with, or the
+ * current one. */
+static int tls_choose_key(struct quic_tls *tls, const gnutls_datum_t *hello)
+{
+    struct tern_view ticket = {.size = 0};
+    struct quic_tls_server *server = tls->server;
+    if (tls->keyed)
+        return 0; /* a second ClientHello, behind a HelloRetryRequest */
+    tls->keyed = true;
+    /* What is malformed is GnuTLS's to say. */
+    (void)gnutls_ext_raw_parse(&ticket, tls_find_ticket, hello,
+                               GNUTLS_EXT_RAW_FLAG_TLS_CLIENT_HELLO);
+    server->epoch = quic_replay_of(server->replay, *tls->now, ticket);
+    const struct quic_replay_epoch *epoch = server->epoch;
+    if (epoch == NULL)
+        epoch = quic_replay_current(server->replay, *tls->now);
+    const gnutls_datum_t key = tls_datum(tern_view_of(epoch->key, sizeof epoch->key));
+    return gnutls_session_ticket_enable_server(tls->session, &key);
+}
+
+/* A NewSessionTicket message (RFC 8446, section 4.6.1). */
+struct tls_new_ticket {
+    uint32_t lifetime_s;
+    struct tern_view ticket;
+    bool early; /* QUIC says so by the largest number there is (RFC 9001, section 4.6.1) */
+};
+
+static bool tls_parse_ticket(const gnutls_datum_t *message, struct tls_new_ticket *parsed)
+{
+    struct tern_reader r = tern_reader_of(tls_view(message));
+    uint32_t age_add;
+    uint8_t nonce_size = 0;
+    uint16_t size = 0;
+    *parsed = (struct tls_new_ticket){.early = false};
+    (void)tern_reader_u32be(&r, &parsed->lifetime_s);
+    (void)tern_reader_u32be(&r, &age_add);
+    (void)tern_reader_u8(&r, &nonce_size);
+    (void)tern_reader_skip(&r, nonce_size);
+    (void)tern_reader_u16be(&r, &size);
+    (void)tern_reader_bytes(&r, size, &parsed->ticket);
+    (void)tern_reader_u16be(&r, &size);
+    while (r.err == TERN_OK && tern_reader_left(&r) > 0) {
+        uint16_t kind = 0;
+        struct tern_view value;
+        (void)tern_reader_u16be(&r, &kind);
+        (void)tern_reader_u16be(&r, &size);
+        if (tern_reader_bytes(&r, size, &value) && kind == TLS_EXTENSION_EARLY_DATA)
+            parsed->early = tern_view_equal(value, tern_view_of("\xff\xff\xff\xff", 4));
+    }
+    return r.err == TERN_OK;
+}
+
+/* tls_note_ticket learns what tickets under the session's key begin with. */
+static void tls_note_ticket(struct quic_tls *tls, const gnutls_datum_t *message)
+{
+    struct tls_new_ticket parsed;
+    if (tls_parse_ticket(message, &parsed))
+        quic_replay_name(quic_replay_current(tls->server->replay, *tls->now), parsed.ticket);
+}
+
+/* tls_take_ticket: a ticket has come. */
+static void tls_take_ticket(struct quic_tls *tls, const gnutls_datum_t *message)
+{
+    struct tls_new_ticket parsed;
+    if (!tls_parse_ticket(message, &parsed))
+        return;
+    tls->ticket_early = parsed.early;
+    tls->ticket_lifetime_s = parsed.lifetime_s;
+    tls->owner->ticket(tls->owner->self);
+}
+
+/* tls_message sees each handshake message, before and behind GnuTLS. */
+static int tls_message(gnutls_session_t session, unsigned kind, unsigned when, unsigned incoming,
+                       const gnutls_datum_t *message)
+{
+    struct quic_tls *tls = tls_of(session);
+    bool before = when == GNUTLS_HOOK_PRE;
+    if (kind == GNUTLS_HANDSHAKE_KEY_UPDATE)
+        return GNUTLS_E_UNEXPECTED_PACKET;
+    if (kind == GNUTLS_HANDSHAKE_CLIENT_HELLO && incoming && before && tls->server != NULL)
+        return tls_choose_key(tls, message);
+    if (kind == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && !incoming && before)
+        tls_note_ticket(tls, message);
+    if (kind == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && incoming && !before)
+        tls_take_ticket(tls, message);
+    return 0;
+}
+
+/* --- sessions --- */
+
+static ngtcp2_conn *tls_conn(ngtcp2_crypto_conn_ref *ref)
+{
+    const struct quic_tls *tls = ref->user_data;
+    return tls->ng;
+}
+
+static tern_err tls_set_alpn(struct quic_tls *tls, const enum quic_alpn *only)
+{
+    gnutls_datum_t names[QUIC_ALPN_COUNT];
+    unsigned count = 0;
+    for (size_t i = 0; i < QUIC_ALPN_COUNT; i++) {
+        bool wanted = only == NULL ? tls->identity->credentials[i] != NULL : *only == i;
+        if (wanted)
+            names[count++] = tls_datum(tern_view_str(tls_alpn_names[i]));
+    }
+    unsigned flags = GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE;
+    int code = gnutls_alpn_set_protocols(tls->session, names, count, flags);
+    return code == 0 ? TERN_OK : tls_error(code);
+}
+
+/* tls_hello is called when a server has read the ClientHello: the ALPN is chosen. */
+static int tls_hello(gnutls_session_t session)
+{
+    struct quic_tls *tls = tls_of(session);
+    gnutls_datum_t name;
+    if (gnutls_alpn_get_selected_protocol(session, &name) != 0)
+        return GNUTLS_E_NO_APPLICATION_PROTOCOL;
+    for (size_t i = 0; i < QUIC_ALPN_COUNT; i++) {
+        if (!tern_view_equal(tls_view(&name), tern_view_str(tls_alpn_names[i])))
+            continue;
+        bool mutual = i == QUIC_ALPN_LIBP2P;
+        gnutls_certificate_server_set_request(session,
+                                              mutual ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
+        tls->owner->chosen(tls->owner->self, (enum quic_alpn)i);
+        return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
+                                      tls->identity->credentials[i]);
+    }
+    return GNUTLS_E_NO_APPLICATION_PROTOCOL;
+}
+
+static tern_err tls_setup_server(struct quic_tls *tls, const struct quic_tls_options *options)
+{
+    gnutls_session_t session = tls->session;
+    gnutls_handshake_set_post_client_hello_function(session, tls_hello);
+    gnutls_certificate_send_x509_rdn_sequence(session, 1); /* names nobody */
+    gnutls_db_set_cache_expiration(session, (int)(QUIC_REPLAY_EPOCH_NS / TERN_SECOND));
+    if (ngtcp2_crypto_gnutls_configure_server_session(session) != 0)
+        return TERN_ERR_MEMORY;
+    if (options->early) {
+        int code = gnutls_record_set_max_early_data_size(session, UINT32_MAX);
+        if (code != 0)
+            return tls_error(code);
+        gnutls_anti_replay_enable(session, options->server->anti_replay);
+    }
+    return tls_set_alpn(tls, NULL);
+}
+
+static tern_err tls_setup_client(struct quic_tls *tls, const struct quic_tls_options *options)
+{
+    gnutls_session_t session = tls->session;
+    if (ngtcp2_crypto_gnutls_configure_client_session(session) != 0)
+        return TERN_ERR_MEMORY;
+    int code = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
+                                      options->identity->credentials[QUIC_ALPN_LIBP2P]);
+    if (code != 0)
+        return tls_error(code);
+    if (options->ticket.size > 0 &&
+        gnutls_session_set_data(session, options->ticket.data, options->ticket.size) != 0)
+        return TERN_ERR_CORRUPT;
+    return tls_set_alpn(tls, &options->alpn);
+}
+
+static tern_err tls_setup(struct quic_tls *tls, const struct quic_tls_options *options)
+{
+    unsigned flags = options->server != NULL ? GNUTLS_SERVER : GNUTLS_CLIENT;
+    flags |= GNUTLS_NO_END_OF_EARLY_DATA | GNUTLS_NO_AUTO_SEND_TICKET | GNUTLS_KEY_SHARE_TOP |
+             GNUTLS_FORCE_CLIENT_CERT;
+    flags |= options->early ? GNUTLS_ENABLE_EARLY_DATA : 0;
+    int code = gnutls_init(&tls->session, flags);
+    if (code != 0) {
+        tls->session = NULL;
+        return tls_error(code);
+    }
+    gnutls_session_set_ptr(tls->session, &tls->ref);
+    gnutls_handshake_set_hook_function(tls->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
+                                       tls_message);
+    code = gnutls_priority_set(tls->session, options->identity->priority);
+    if (code != 0)
+        return tls_error(code);
+    tern_err err =
+        options->server != NULL ? tls_setup_server(tls, options) : tls_setup_client(tls, options);
+    if (err == TERN_OK)
+        ngtcp2_conn_set_tls_native_handle(tls->ng, tls->session);
+    return err;
+}
+
+tern_err quic_tls_new(const struct quic_tls_options *options, struct quic_tls **tls)
+{
+    struct quic_tls *t = tern_mem_zalloc(options->mem, sizeof *t);
+    *tls = t;
+    if (t == NULL)
+        return TERN_ERR_MEMORY;
+    t->mem = options->mem;
+    t->ref = (ngtcp2_crypto_conn_ref){.get_conn = tls_conn, .user_data = t};
+    t->ng = options->ng;
+    t->identity = options->identity;
+    t->owner = options->owner;
+    t->server = options->server;
+    t->now = options->now;
+    tern_err err = tls_setup(t, options);
+    if (err != TERN_OK) {
+        quic_tls_free(t);
+        *tls = NULL;
+    }
+    return err;
+}
+
+void quic_tls_free(struct quic_tls *tls)
+{
+    if (tls == NULL)
+        return;
+    ngtcp2_conn_set_tls_native_handle(tls->ng, NULL);
+    if (tls->session != NULL)
+        gnutls_deinit(tls->session);
+    tern_mem_free(tls->mem, tls, sizeof *tls);
+}
+
+int quic_tls_read(struct quic_tls *tls, ngtcp2_encryption_level level, struct tern_view bytes)
+{
+    if (ngtcp2_crypto_read_write_crypto_data(tls->ng, level, bytes.data, bytes.size) == 0)
+        return 0;
+    int code = ngtcp2_conn_get_tls_error(tls->ng);
+    return code != 0 ? code : NGTCP2_ERR_CRYPTO;
+}
+
+tern_err quic_tls_judge(struct quic_tls *tls)
+{
+    if (tls->judged)
+        return TERN_OK;
+    unsigned count = 0;
+    const gnutls_datum_t *list = gnutls_certificate_get_peers(tls->session, &count);
+    if (list == NULL || count == 0)
+        return TERN_ERR_NOT_FOUND;
+    if (count != 1) {
+        tls->owner->refused(tls->owner->self, TERN_FAULT_QUIC_CERTIFICATES);
+        return TERN_ERR_PROTOCOL;
+    }
+    TERN_TRY(tls->owner->certificate(tls->owner->self, tls_view(&list[0])));
+    tls->judged = true;
+    return TERN_OK;
+}
+
+bool quic_tls_resumed(const struct quic_tls *tls)
+{
+    return gnutls_session_is_resumed(tls->session) != 0;
+}
+
+bool quic_tls_early(const struct quic_tls *tls)
+{
+    return (gnutls_session_get_flags(tls->session) & GNUTLS_SFLAGS_EARLY_DATA) != 0;
+}
+
+void quic_tls_send_ticket(struct quic_tls *tls)
+{
+    /* A session without one is as good. */
+    (void)gnutls_session_ticket_send(tls->session, 1, 0);
+}
+
+bool quic_tls_ticket(struct quic_tls *tls, struct tern_writer *out)
+{
+    gnutls_datum_t data;
+    if (gnutls_session_get_data2(tls->session, &data) != 0)
+        return false;
+    tern_writer_bytes(out, tls_view(&data));
+    gnutls_memset(data.data, 0, data.size);
+    gnutls_free(data.data);
+    return tern_writer_ok(out);
+}
+
+bool quic_tls_ticket_early(const struct quic_tls *tls)
+{
+    return tls->ticket_early;
+}
+
+tern_time quic_tls_ticket_lifetime(const struct quic_tls *tls)
+{
+    return (tern_time)tls->ticket_lifetime_s * TERN_SECOND;
+}
