@@ -49,7 +49,7 @@ enum {
 
 enum quic_stream_flag {
     QUIC_ON_WIRE = MUX_OWN << 0, /* ngtcp2 has it: something of it is still to come or to go */
-    QUIC_EARLY = MUX_OWN << 1,   /* ours: may go before the remote has proven to be there */
+    QUIC_EARLY = MUX_OWN << 1,   /* may go before the remote has proven to be there */
     QUIC_STOPPED = MUX_OWN << 2, /* the remote will not read it */
     QUIC_ONE_WAY = MUX_OWN << 3,
 };

@@ -191,36 +191,47 @@ static ngtcp2_ssize send_fill(struct tern_quic_conn *conn, struct send_packet *p
 struct send_batch {
     struct tern_quic_conn *conn;
     struct tern_datagrams_out *out;
-    size_t start;  /* of it in the writer */
-    size_t budget; /* bytes that pacing allows */
+    ngtcp2_path_storage path; /* of the first packet */
+    size_t start;             /* of it in the writer */
+    size_t budget;            /* bytes that pacing allows */
     size_t count;
 };
 
-static bool send_same_path(const struct tern_datagrams_out *out, const struct tern_path *path)
+/* send_begin makes the packet the first of the batch. */
+static void send_begin(struct send_batch *batch, const struct send_packet *packet, size_t size)
 {
-    return memcmp(&out->path.remote, &path->remote, sizeof path->remote) == 0 &&
-           memcmp(out->path.local.ip, path->local.ip, sizeof path->local.ip) == 0;
+    struct tern_datagrams_out *out = batch->out;
+    ngtcp2_path_copy(&batch->path.path, &packet->path.path);
+    tern_quic_path_get(&packet->path.path, &out->path);
+    out->path.local.port = batch->conn->quic->sockets[batch->conn->socket].port;
+    out->ecn = packet->info.ecn;
+    out->segment_size = (uint16_t)size;
 }
 
-/* send_add takes a packet that lies behind the batch into it; false: it ends the batch, and may
- * have gone to an outbox instead. */
+/* send_apart queues a packet that does not fit the batch. */
+static void send_apart(const struct send_batch *batch, const struct send_packet *packet,
+                       size_t size)
+{
+    struct tern_path path;
+    tern_quic_path_get(&packet->path.path, &path);
+    quic_outbox(batch->conn->quic, tern_quic_path_socket(&packet->path.path), &path,
+                packet->info.ecn, tern_view_of(packet->at, size));
+}
+
+/* send_add takes a packet that lies behind the batch into it; false: the batch ends. */
 static bool send_add(struct send_batch *batch, const struct send_packet *packet, size_t size)
 {
     struct tern_datagrams_out *out = batch->out;
-    struct quic *quic = batch->conn->quic;
-    uint16_t socket = tern_quic_path_socket(&packet->path.path);
-    struct tern_path path;
-    tern_quic_path_get(&packet->path.path, &path);
-    bool mine = socket == batch->conn->socket;
-    if (batch->count == 0 && mine) {
-        out->path = path;
-        out->path.local.port = quic->sockets[socket].port;
-        out->ecn = packet->info.ecn;
-        out->segment_size = (uint16_t)size;
-    } else if (!mine || size > out->segment_size || packet->info.ecn != out->ecn ||
-               !send_same_path(out, &path)) {
-        quic_outbox(quic, socket, &path, packet->info.ecn, tern_view_of(packet->at, size));
-        return batch->count == 0;
+    if (batch->count == 0) {
+        if (tern_quic_path_socket(&packet->path.path) != batch->conn->socket) {
+            send_apart(batch, packet, size);
+            return true;
+        }
+        send_begin(batch, packet, size);
+    } else if (size > out->segment_size || packet->info.ecn != out->ecn ||
+               !ngtcp2_path_eq(&batch->path.path, &packet->path.path)) {
+        send_apart(batch, packet, size);
+        return false;
     }
     (void)tern_writer_reserve(&out->writer, size);
     batch->count++;
@@ -259,6 +270,7 @@ static bool send_session(struct send_batch *batch)
     struct tern_quic_conn *conn = batch->conn;
     bool more = true;
     batch->budget = ngtcp2_conn_get_send_quantum(conn->ng);
+    ngtcp2_path_storage_zero(&batch->path);
     for (;;) {
         struct send_packet packet = {.room = send_room(batch)};
         if (packet.room < SEND_PACKET_MIN)

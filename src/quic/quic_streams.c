@@ -85,6 +85,8 @@ int quic_stream_accept(struct tern_quic_conn *conn, int64_t wire)
     struct quic_stream *stream;
     bool one_way = !ngtcp2_is_bidi_stream(wire);
     uint32_t flags = MUX_INBOUND | QUIC_ON_WIRE;
+    if (!conn->confirmed)
+        flags |= QUIC_EARLY; /* what answers early data may go at once */
     if (one_way)
         flags |= QUIC_ONE_WAY | MUX_FIN_ASKED | MUX_FIN_SENT;
     if (conn->closing || stream_new(conn, flags, &stream) != TERN_OK) {

@@ -275,15 +275,13 @@ static void tls_note_ticket(struct quic_tls *tls, const gnutls_datum_t *message)
         quic_replay_name(quic_replay_current(tls->server->replay, *tls->now), parsed.ticket);
 }
 
-/* tls_take_ticket: a ticket has come. */
-static void tls_take_ticket(struct quic_tls *tls, const gnutls_datum_t *message)
+/* tls_read_ticket: a ticket has come; GnuTLS takes it next. */
+static void tls_read_ticket(struct quic_tls *tls, const gnutls_datum_t *message)
 {
     struct tls_new_ticket parsed;
-    if (!tls_parse_ticket(message, &parsed))
-        return;
+    (void)tls_parse_ticket(message, &parsed); /* what is malformed is GnuTLS's to say */
     tls->ticket_early = parsed.early;
     tls->ticket_lifetime_s = parsed.lifetime_s;
-    tls->owner->ticket(tls->owner->self);
 }
 
 /* tls_message sees each handshake message, before and behind GnuTLS. */
@@ -296,10 +294,14 @@ static int tls_message(gnutls_session_t session, unsigned kind, unsigned when, u
         return GNUTLS_E_UNEXPECTED_PACKET;
     if (kind == GNUTLS_HANDSHAKE_CLIENT_HELLO && incoming && before && tls->server != NULL)
         return tls_choose_key(tls, message);
-    if (kind == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && !incoming && before)
+    if (kind != GNUTLS_HANDSHAKE_NEW_SESSION_TICKET)
+        return 0;
+    if (before && incoming)
+        tls_read_ticket(tls, message);
+    else if (before)
         tls_note_ticket(tls, message);
-    if (kind == GNUTLS_HANDSHAKE_NEW_SESSION_TICKET && incoming && !before)
-        tls_take_ticket(tls, message);
+    else if (incoming)
+        tls->owner->ticket(tls->owner->self);
     return 0;
 }
 
