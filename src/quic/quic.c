@@ -123,14 +123,16 @@ static tern_err quic_op_dial(void *self, tern_time now, const struct tern_sessio
     struct quic *quic = self;
     quic_at(quic, now);
     *session = (struct tern_session){.ops = NULL};
-    if (dial->certhashes_count > 0 || (dial->remote.family != 4 && dial->remote.family != 6))
+    bool web = dial->certhashes_count > 0;
+    if ((web && quic->upper.attach == NULL) ||
+        (dial->remote.family != 4 && dial->remote.family != 6))
         return TERN_ERR_UNSUPPORTED;
     uint16_t socket = quic_socket_number(quic, dial->socket);
     if (socket == QUIC_SOCKETS_MAX)
         return TERN_ERR_FULL;
     struct tern_quic_conn *conn;
     TERN_TRY(quic_conn_dial(quic, dial, socket, &conn));
-    *session = quic_session_of(conn);
+    *session = quic_front_session(conn);
     return TERN_OK;
 }
 
@@ -142,7 +144,7 @@ static tern_err quic_op_accept(void *self, tern_time now, struct tern_scope *sco
     *session = (struct tern_session){.ops = NULL};
     struct tern_quic_conn *conn;
     TERN_TRY(quic_offer_accept(quic, scope, tag, &conn));
-    *session = quic_session_of(conn);
+    *session = quic_front_session(conn);
     return TERN_OK;
 }
 
@@ -344,7 +346,7 @@ static void quic_init(struct quic *quic, tern_time now)
     }
     quic_secret_init(quic, &quic->retry);
     quic_secret_init(quic, &quic->token);
-    tern_random_bytes(options->random, quic->reset_secret, sizeof quic->reset_secret);
+    quic_identity_secret(options->identity, quic->reset_secret);
 }
 
 tern_err tern_quic_new(const struct tern_quic_options *options, tern_time now,
@@ -386,7 +388,8 @@ tern_err tern_quic_set_upper(const struct tern_session_transport *transport,
 {
     TERN_CHECK(transport->ops == &quic_ops);
     struct quic *quic = transport->self;
-    TERN_TRY(quic_identity_set(quic->options.identity, QUIC_ALPN_H3, certificate));
+    if (certificate != NULL)
+        TERN_TRY(quic_identity_set(quic->options.identity, QUIC_ALPN_H3, certificate));
     quic->upper = *upper;
     return TERN_OK;
 }

@@ -83,6 +83,8 @@ static struct tern_quic_conn *conn_alloc(struct quic *quic, struct tern_scope *s
     conn->tag = tag;
     conn->tls_until = TERN_TIME_NEVER;
     conn->tls_owner = quic_tls_owner_of(conn);
+    conn->remote = (struct tern_secure_remote){.peer_id = &conn->peer, .public_key = &conn->key};
+    conn->front = tern_quic_conn_session(conn);
     quic_route_init(&conn->route, QUIC_ROUTE_CONN);
     tern_list_init(&conn->link);
     tern_list_init(&conn->ready);
@@ -118,6 +120,7 @@ static void conn_dealloc(struct tern_quic_conn *conn)
     if (conn->key_set)
         tern_public_key_fini(&conn->key);
     tern_mem_free(quic->mem, conn->expected, sizeof *conn->expected);
+    tern_mem_free(quic->mem, conn->hashes, sizeof *conn->hashes);
     tern_mem_free(quic->mem, conn, sizeof *conn);
 }
 
@@ -141,7 +144,24 @@ static tern_err conn_join(struct tern_quic_conn *conn, const struct conn_plan *p
 
 /* --- dialling --- */
 
-static tern_err conn_client_tls(struct tern_quic_conn *conn, const struct quic_ticket *ticket)
+/* conn_offer_h3 lets the remote open what HTTP/3 needs beside two-way streams. */
+static void conn_offer_h3(ngtcp2_transport_params *params)
+{
+    params->initial_max_streams_uni = QUIC_ONE_WAY_MAX;
+    params->max_datagram_frame_size = UINT16_MAX;
+}
+
+int quic_conn_chosen(struct tern_quic_conn *conn)
+{
+    if (conn->alpn != QUIC_ALPN_H3)
+        return 0;
+    ngtcp2_transport_params params = *ngtcp2_conn_get_local_transport_params(conn->ng);
+    conn_offer_h3(&params);
+    return ngtcp2_conn_set_local_transport_params(conn->ng, &params);
+}
+
+static tern_err conn_client_tls(struct tern_quic_conn *conn, struct tern_view server_name,
+                                const struct quic_ticket *ticket)
 {
     struct tern_view data = {.size = 0};
     if (ticket != NULL)
@@ -152,7 +172,8 @@ static tern_err conn_client_tls(struct tern_quic_conn *conn, const struct quic_t
         .ng = conn->ng,
         .owner = &conn->tls_owner,
         .now = &conn->quic->now,
-        .alpn = QUIC_ALPN_LIBP2P,
+        .alpn = conn->alpn,
+        .server_name = server_name,
         .ticket = data,
         .early = true,
     };
@@ -164,7 +185,7 @@ static tern_err conn_client_tls(struct tern_quic_conn *conn, const struct quic_t
 static tern_err conn_resume(struct tern_quic_conn *conn, struct quic_ticket *ticket)
 {
     struct quic *quic = conn->quic;
-    tern_err err = conn_client_tls(conn, ticket);
+    tern_err err = conn_client_tls(conn, tern_view_of(NULL, 0), ticket);
     if (err == TERN_OK) {
         tern_public_key_copy(&ticket->key, &conn->key);
         conn->key_set = true;
@@ -181,10 +202,13 @@ static tern_err conn_resume(struct tern_quic_conn *conn, struct quic_ticket *tic
     return err;
 }
 
-static tern_err conn_dial_with(struct tern_quic_conn *conn, struct conn_plan *plan,
-                               struct quic_ticket *ticket)
+static tern_err conn_dial_with(struct tern_quic_conn *conn, const struct tern_session_dial *dial,
+                               struct conn_plan *plan)
 {
     struct quic *quic = conn->quic;
+    struct quic_ticket *ticket = NULL;
+    if (conn->expected != NULL && conn->alpn == QUIC_ALPN_LIBP2P)
+        ticket = quic_tickets_find(&quic->tickets, quic->now, conn->expected);
     if (ticket != NULL && ticket->token_size > 0) {
         plan->settings.token = ticket->token;
         plan->settings.tokenlen = ticket->token_size;
@@ -199,9 +223,37 @@ static tern_err conn_dial_with(struct tern_quic_conn *conn, struct conn_plan *pl
     }
     TERN_TRY(conn_join(conn, plan));
     if (ticket == NULL || ticket->data == NULL)
-        return conn_client_tls(conn, NULL);
+        return conn_client_tls(conn, dial->server_name, NULL);
     tern_err err = conn_resume(conn, ticket);
-    return err == TERN_ERR_CORRUPT ? conn_client_tls(conn, NULL) : err;
+    return err == TERN_ERR_CORRUPT ? conn_client_tls(conn, dial->server_name, NULL) : err;
+}
+
+/* conn_keep_hashes keeps those of SHA-256, the first few. */
+static tern_err conn_keep_hashes(struct tern_quic_conn *conn, const struct tern_session_dial *dial)
+{
+    conn->hashes = tern_mem_zalloc(conn->quic->mem, sizeof *conn->hashes);
+    if (conn->hashes == NULL)
+        return TERN_ERR_MEMORY;
+    struct quic_hashes *hashes = conn->hashes;
+    for (size_t i = 0; i < dial->certhashes_count && hashes->count < QUIC_HASHES_MAX; i++)
+        if (dial->certhashes[i].size == QUIC_HASH_SIZE)
+            memcpy(hashes->multihashes[hashes->count++], dial->certhashes[i].data, QUIC_HASH_SIZE);
+    return hashes->count == 0 ? TERN_ERR_UNSUPPORTED : TERN_OK;
+}
+
+/* conn_keep copies what is needed of a dial behind the call. */
+static tern_err conn_keep(struct tern_quic_conn *conn, const struct tern_session_dial *dial)
+{
+    if (dial->expected_peer != NULL) {
+        conn->expected = tern_mem_alloc(conn->quic->mem, sizeof *conn->expected);
+        if (conn->expected == NULL)
+            return TERN_ERR_MEMORY;
+        *conn->expected = *dial->expected_peer;
+    }
+    if (dial->certhashes_count == 0)
+        return TERN_OK;
+    conn->alpn = QUIC_ALPN_H3;
+    return conn_keep_hashes(conn, dial);
 }
 
 tern_err quic_conn_dial(struct quic *quic, const struct tern_session_dial *dial, uint16_t socket,
@@ -219,18 +271,11 @@ tern_err quic_conn_dial(struct quic *quic, const struct tern_session_dial *dial,
     uint8_t dcid[CONN_DCID_SIZE];
     tern_random_bytes(quic->options.random, dcid, sizeof dcid);
     ngtcp2_cid_init(&plan.dcid, dcid, sizeof dcid);
-    struct quic_ticket *ticket = NULL;
-    tern_err err = TERN_OK;
-    if (dial->expected_peer != NULL) {
-        ticket = quic_tickets_find(&quic->tickets, quic->now, dial->expected_peer);
-        conn->expected = tern_mem_alloc(quic->mem, sizeof *conn->expected);
-        if (conn->expected != NULL)
-            *conn->expected = *dial->expected_peer;
-        else
-            err = TERN_ERR_MEMORY;
-    }
+    tern_err err = conn_keep(conn, dial);
+    if (conn->alpn == QUIC_ALPN_H3)
+        conn_offer_h3(&plan.params);
     if (err == TERN_OK)
-        err = conn_dial_with(conn, &plan, ticket);
+        err = conn_dial_with(conn, dial, &plan);
     if (err != TERN_OK) {
         conn_dealloc(conn);
         return err;
@@ -320,8 +365,8 @@ tern_err quic_conn_accept(struct quic *quic, const struct quic_offer *offer,
 
 void quic_conn_free(struct tern_quic_conn *conn)
 {
-    if (conn->upper.mux.ops != NULL)
-        conn->upper.mux.ops->fini(conn->upper.mux.self);
+    if (conn->attached)
+        conn->front.mux.ops->fini(conn->front.mux.self);
     if (conn->ng != NULL)
         quic_conn_end(conn, TERN_ERR_CLOSED, TERN_FAULT_NONE, conn->close_code);
     quic_streams_fini(conn);

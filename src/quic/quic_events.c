@@ -29,10 +29,25 @@ static tern_err events_identify(struct tern_quic_conn *conn, struct tern_public_
     return TERN_OK;
 }
 
+/* events_certificate_web holds a certificate to the hashes that the dialler has. */
+static tern_err events_certificate_web(struct tern_quic_conn *conn, struct tern_view der)
+{
+    struct tern_view views[QUIC_HASHES_MAX];
+    size_t count = conn->hashes == NULL ? 0 : conn->hashes->count;
+    for (size_t i = 0; i < count; i++)
+        views[i] = tern_view_of(conn->hashes->multihashes[i], QUIC_HASH_SIZE);
+    const struct tern_certificate_hashes hashes = {.multihashes = views, .count = count};
+    return tern_certificate_check_web(der, quic_wall(conn->quic), &hashes, &conn->tls_fault);
+}
+
 static tern_err events_certificate(void *self, struct tern_view der)
 {
     struct tern_quic_conn *conn = self;
     struct tern_public_key key;
+    if (conn->alpn == QUIC_ALPN_H3) {
+        conn->tls_error = events_certificate_web(conn, der);
+        return conn->tls_error;
+    }
     conn->tls_error = tern_certificate_check(der, quic_wall(conn->quic), &key, &conn->tls_fault);
     if (conn->tls_error == TERN_OK)
         conn->tls_error = events_identify(conn, &key);
@@ -46,10 +61,11 @@ static void events_refused(void *self, tern_fault fault)
     conn->tls_fault = fault;
 }
 
-static void events_chosen(void *self, enum quic_alpn alpn)
+static int events_chosen(void *self, enum quic_alpn alpn)
 {
     struct tern_quic_conn *conn = self;
     conn->alpn = alpn;
+    return quic_conn_chosen(conn);
 }
 
 static void events_ticket(void *self)
@@ -81,8 +97,8 @@ static void events_established(struct tern_quic_conn *conn)
  * of ngtcp2's. */
 static int events_judge(struct tern_quic_conn *conn)
 {
-    if (conn->alpn != QUIC_ALPN_LIBP2P)
-        return 0;
+    if (conn->server && conn->alpn != QUIC_ALPN_LIBP2P)
+        return 0; /* it was not asked for one */
     tern_err err = quic_tls_judge(conn->tls);
     if (err == TERN_ERR_NOT_FOUND)
         events_refused(conn, TERN_FAULT_QUIC_NO_CERTIFICATE);
@@ -113,6 +129,14 @@ static int events_crypto(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_
             events_established(conn);
     }
     return code;
+}
+
+/* events_client_initial: a dial begins. TLS must have given its first message: without it ngtcp2
+ * would begin again. */
+static int events_client_initial(ngtcp2_conn *ng, void *user_data)
+{
+    int code = ngtcp2_crypto_client_initial_cb(ng, user_data);
+    return code == 0 && ngtcp2_conn_get_tls_error(ng) == 0 ? 0 : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
 static int events_rx_key(ngtcp2_conn *ng, ngtcp2_encryption_level level, void *user_data)
@@ -151,7 +175,8 @@ static int events_completed_server(struct tern_quic_conn *conn)
     int code = events_judge(conn);
     if (code != 0)
         return code;
-    quic_tls_send_ticket(conn->tls);
+    if (conn->alpn == QUIC_ALPN_LIBP2P)
+        quic_tls_send_ticket(conn->tls);
     code = events_give_token(conn, ngtcp2_conn_get_path(conn->ng));
     if (code == 0)
         events_confirmed(conn);
@@ -374,7 +399,7 @@ static int events_more_streams(ngtcp2_conn *ng, uint64_t limit, void *user_data)
 
 const ngtcp2_callbacks quic_client_callbacks = {
     EVENTS_OF_BOTH,
-    .client_initial = ngtcp2_crypto_client_initial_cb,
+    .client_initial = events_client_initial,
     .recv_retry = ngtcp2_crypto_recv_retry_cb,
 };
 

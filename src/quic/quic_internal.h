@@ -10,7 +10,8 @@
  *   quic_life       its life: packets, time, errors, its end
  *   quic_events     what ngtcp2 tells of a session
  *   quic_streams    lives of streams        quic_window   credit, tuning, charges
- *   quic_send       packets out             quic_mux      the owner's calls and events
+ *   quic_send       packets out             quic_mux      verbs and events
+ *   quic_front      the owner's calls, where another layer may take the session
  *
  * A session (struct tern_quic_conn) is its owner's from dial or accept until fini. ngtcp2's
  * connection in it ends earlier, when it fails or is closed; what is left of it is an ending.
@@ -40,6 +41,9 @@ enum {
     QUIC_FAREWELL_MAX = 1500,    /* a packet that tells of the end */
     QUIC_CRYPTO_MAX = 64 * 1024, /* bytes of handshake that a remote may send */
     QUIC_VECTORS_MAX = 8,        /* pieces of a stream in one packet */
+    QUIC_HASHES_MAX = 8,
+    QUIC_HASH_SIZE = 2 + TERN_SHA256_SIZE, /* a multihash */
+    QUIC_ONE_WAY_MAX = 32,                 /* streams that an h3 remote alone writes to */
 };
 
 /* Of the end, when there is nothing to be said. */
@@ -66,6 +70,12 @@ struct quic_stream {
 
 /* --- sessions --- */
 
+/* What the certificate may be that a dial of h3 meets. */
+struct quic_hashes {
+    size_t count;
+    uint8_t multihashes[QUIC_HASHES_MAX][QUIC_HASH_SIZE];
+};
+
 enum quic_news {
     QUIC_NEWS_ESTABLISHED = 1 << 0,
     QUIC_NEWS_CONFIRMED = 1 << 1,
@@ -91,7 +101,8 @@ struct tern_quic_conn {
     struct tern_peer_id peer;
     struct tern_public_key key;
     struct tern_secure_remote remote;
-    struct tern_session upper; /* ops NULL: libp2p's own */
+    struct quic_hashes *hashes; /* owned: of the certificate, where ALPN is h3; NULL: none */
+    struct tern_session front;  /* where the owner's calls go: the upper's when it is attached */
     enum quic_alpn alpn;
 
     bool server;
@@ -107,6 +118,8 @@ struct tern_quic_conn {
     bool tls_done;       /* its session can go */
     bool closing;        /* goaway was called */
     bool was_reset;      /* statelessly */
+    bool attached;       /* front is the upper's */
+    bool unordered;      /* its ClientHello begins in a packet that has not come */
     uint16_t socket;     /* number of the one its current path goes from */
     uint32_t news;       /* enum quic_news */
     uint32_t unnumbered; /* streams of ours without a number */
@@ -117,6 +130,9 @@ struct tern_quic_conn {
     tern_time tls_until; /* the TLS session goes then at the latest */
     uint64_t crypto_bytes;
     uint64_t key_bytes; /* sent since the keys were changed */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    struct tern_path last_path; /* where it was at its end */
     struct tern_mux_bucket resets;
     uint32_t returned[2]; /* places of the remote's streams that have ended, not given back yet:
                              two-way, one-way */
@@ -313,6 +329,9 @@ TERN_NODISCARD tern_err quic_conn_accept(struct quic *quic, const struct quic_of
 /* quic_conn_free is the owner's fini. */
 void quic_conn_free(struct tern_quic_conn *conn);
 
+/* quic_conn_chosen: a server's session has its ALPN. An error of ngtcp2's. */
+int quic_conn_chosen(struct tern_quic_conn *conn);
+
 /* quic_conn_rtt is the smoothed round trip; 0: not measured. */
 tern_time quic_conn_rtt(const struct tern_quic_conn *conn);
 
@@ -424,7 +443,12 @@ size_t quic_conn_farewell(struct tern_quic_conn *conn, const ngtcp2_ccerr *reaso
 
 /* --- quic_mux.c --- */
 
-/* quic_session_of is the session as its owner has it. */
-struct tern_session quic_session_of(struct tern_quic_conn *conn);
+/* quic_mux_session is the session that the connection is by itself. */
+struct tern_session quic_mux_session(struct tern_quic_conn *conn);
+
+/* --- quic_front.c --- */
+
+/* quic_front_session is the session as its owner has it, where another layer may take it. */
+struct tern_session quic_front_session(struct tern_quic_conn *conn);
 
 #endif

@@ -62,7 +62,7 @@ static void life_keep_ticket(struct tern_quic_conn *conn)
     struct tern_writer out = tern_writer_of(data, sizeof data);
     conn->ticket_came = false;
     ngtcp2_ssize size = ngtcp2_conn_encode_0rtt_transport_params(conn->ng, params, sizeof params);
-    if (size < 0 || !quic_tls_ticket(conn->tls, &out))
+    if (size < 0 || conn->alpn != QUIC_ALPN_LIBP2P || !quic_tls_ticket(conn->tls, &out))
         return;
     const struct quic_ticket_news news = {
         .peer = &conn->peer,
@@ -97,15 +97,19 @@ static void life_tls(struct tern_quic_conn *conn)
 static void life_attach(struct tern_quic_conn *conn)
 {
     struct quic *quic = conn->quic;
-    if (conn->alpn == QUIC_ALPN_LIBP2P || !conn->established || conn->upper.ops != NULL)
+    if (conn->alpn == QUIC_ALPN_LIBP2P || !conn->established || conn->attached)
         return;
+    struct tern_session session;
     tern_err err = TERN_ERR_UNSUPPORTED;
     if (quic->upper.attach != NULL)
-        err = quic->upper.attach(quic->upper.self, quic->now, conn, &conn->upper);
+        err = quic->upper.attach(quic->upper.self, quic->now, conn, &session);
     if (err != TERN_OK) {
-        conn->upper = (struct tern_session){.ops = NULL};
         quic_conn_end(conn, err, TERN_FAULT_NONE, TERN_MUX_CODE_RESOURCE_LIMIT);
+        return;
     }
+    conn->front = session;
+    conn->attached = true;
+    quic_conn_tell(conn);
 }
 
 /* life_goodbye ends a session that says goodbye when the remote has all that was written. */
@@ -150,6 +154,7 @@ void quic_conn_packet(struct tern_quic_conn *conn, const ngtcp2_path *path, uint
     if (conn->ng == NULL)
         return;
     const ngtcp2_pkt_info info = {.ecn = ecn};
+    conn->bytes_in += bytes.size;
     int code = ngtcp2_conn_read_pkt(conn->ng, path, &info, bytes.data, bytes.size, conn->quic->now);
     if (code != 0)
         quic_conn_fail(conn, code);
@@ -179,6 +184,7 @@ static void life_over(struct tern_quic_conn *conn, tern_err err, tern_fault faul
     conn->error = err;
     conn->fault = fault;
     conn->streams.over = true;
+    tern_quic_path_get(ngtcp2_conn_get_path(conn->ng), &conn->last_path);
     tern_list_remove(&conn->ready);
     tern_timer_cancel(&quic->timers, &conn->timer);
     quic_tls_free(conn->tls);
@@ -321,8 +327,11 @@ void quic_conn_fail(struct tern_quic_conn *conn, int code)
     case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
         quic_conn_lose(conn, TERN_ERR_TIMEOUT);
         return;
-    case NGTCP2_ERR_DROP_CONN:
     case NGTCP2_ERR_RETRY:
+        conn->unordered = true;
+        quic_conn_lose(conn, TERN_ERR_DISCONNECTED);
+        return;
+    case NGTCP2_ERR_DROP_CONN:
         quic_conn_lose(conn, TERN_ERR_DISCONNECTED);
         return;
     case NGTCP2_ERR_CRYPTO:

@@ -1,7 +1,5 @@
 /*
- * The session as its owner has it: a muxer's verbs and events (mux/mux.h), and a session's own
- * (mux/session.h). When another layer has taken the connection, the owner's calls go to it, and the
- * connection's own verbs (tern_quic_conn_mux) are that layer's.
+ * A connection's verbs and events: a muxer's (mux/mux.h), and a session's own (mux/session.h).
  */
 #include "quic/quic_internal.h"
 
@@ -270,14 +268,18 @@ static void session_job_done(void *self, tern_time now, struct tern_job *job)
     TERN_UNREACHABLE(); /* there are none */
 }
 
-static void session_path(const void *self, struct tern_path *path)
+static void session_info(const void *self, struct tern_session_info *info)
 {
     const struct tern_quic_conn *conn = self;
-    *path = (struct tern_path){.local.family = 0};
+    *info = (struct tern_session_info){.kind = TERN_SESSION_QUIC,
+                                       .socket = conn->quic->sockets[conn->socket].id,
+                                       .path = conn->last_path,
+                                       .bytes_in = conn->bytes_in,
+                                       .bytes_out = conn->bytes_out};
     if (conn->ng == NULL)
         return;
-    tern_quic_path_get(ngtcp2_conn_get_path(conn->ng), path);
-    path->local.port = conn->quic->sockets[conn->socket].port;
+    tern_quic_path_get(ngtcp2_conn_get_path(conn->ng), &info->path);
+    info->path.local.port = conn->quic->sockets[conn->socket].port;
 }
 
 static tern_err session_migrate(void *self, tern_time now, tern_link_id socket)
@@ -316,22 +318,31 @@ static tern_err session_migrate(void *self, tern_time now, tern_link_id socket)
 static const struct tern_session_ops session_ops = {
     .remote = session_remote,
     .job_done = session_job_done,
-    .path = session_path,
+    .info = session_info,
     .migrate = session_migrate,
 };
 
-struct tern_session quic_session_of(struct tern_quic_conn *conn)
+struct tern_session quic_mux_session(struct tern_quic_conn *conn)
 {
-    conn->remote = (struct tern_secure_remote){.peer_id = &conn->peer, .public_key = &conn->key};
     return (struct tern_session){.mux = {.ops = &mux_ops, .self = conn}, .ops = &session_ops};
 }
 
 /* --- for the layer above --- */
 
-struct tern_mux tern_quic_conn_mux(struct tern_quic_conn *conn)
+struct tern_session tern_quic_conn_session(struct tern_quic_conn *conn)
 {
     static const struct tern_mux_ops raw_ops = {MUX_VERBS};
-    return (struct tern_mux){.ops = &raw_ops, .self = conn};
+    return (struct tern_session){.mux = {.ops = &raw_ops, .self = conn}, .ops = &session_ops};
+}
+
+bool tern_quic_conn_server(const struct tern_quic_conn *conn)
+{
+    return conn->server;
+}
+
+void tern_quic_conn_tell(struct tern_quic_conn *conn)
+{
+    quic_conn_tell(conn);
 }
 
 tern_err tern_quic_conn_open_one_way(struct tern_quic_conn *conn, enum tern_stream_class class,

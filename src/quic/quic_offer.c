@@ -129,6 +129,9 @@ tern_err quic_offer_accept(struct quic *quic, struct tern_scope *scope, uint64_t
         for (size_t i = 0; i < offer->datagrams_count; i++)
             quic_conn_packet(*conn, &path.path, offer->ecns[i], offer->datagrams[i].view);
         quic_conn_settle(*conn);
+        /* What is out of order is kept for those alone who have shown where they are. */
+        if ((*conn)->unordered && !offer->validated)
+            quic_answer_retry(quic, offer);
     }
     offer_free(quic, offer);
     return err;

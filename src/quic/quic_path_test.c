@@ -1,6 +1,6 @@
 /* One stream on long, fast and lossy paths, in virtual time. */
-#include <stdlib.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "quic/quic_world.h"
 #include "tern_test.h"
@@ -22,8 +22,7 @@ static bool bulk_step(void *context)
     struct bulk *f = context;
     const struct tern_mux *mux = &f->seen->session.mux;
     const struct tern_slice slice = {.chunk = f->chunk, .view = tern_chunk_view(f->chunk)};
-    while (f->written < f->bytes &&
-           mux->ops->write_slice(mux->self, f->stream, slice) == TERN_OK)
+    while (f->written < f->bytes && mux->ops->write_slice(mux->self, f->stream, slice) == TERN_OK)
         f->written += slice.view.size;
     return quic_host_last(f->b)->read_bytes >= f->bytes;
 }
@@ -53,7 +52,10 @@ static double bulk_rate(struct tern_quic_options options, const struct datagram_
             half = quic_host_last(f.b)->read_bytes;
         if (getenv("V"))
             printf("   %d: %.3f Gbit/s total mem %zu MB windows %lu MB\n", i,
-                   (double)quic_host_last(f.b)->read_bytes * 8 / ((double)duration / 1e9 / 10 * (i + 1)) / 1e9, f.a->mem.used>>20, (unsigned long)(f.b->windows.used[TERN_RESOURCE_MEMORY] >> 20));
+                   (double)quic_host_last(f.b)->read_bytes * 8 /
+                       ((double)duration / 1e9 / 10 * (i + 1)) / 1e9,
+                   f.a->mem.used >> 20,
+                   (unsigned long)(f.b->windows.used[TERN_RESOURCE_MEMORY] >> 20));
     }
     double seconds = (double)duration / 2e9;
     double rate = (double)(quic_host_last(f.b)->read_bytes - half) * 8 / seconds;
@@ -71,7 +73,9 @@ int main(int argc, char **argv)
     double rtt = argc > 4 ? atof(argv[4]) : 63;
     unsigned mtu = argc > 5 ? (unsigned)atoi(argv[5]) : 1472;
     for (int cc = 0; cc < 2; cc++) {
-        struct tern_quic_options options = {.window_max = getenv("W") ? (uint32_t)atoi(getenv("W")) << 20 : 0, .congestion = cc ? TERN_QUIC_CUBIC : TERN_QUIC_BBR};
+        struct tern_quic_options options = {.window_max =
+                                                getenv("W") ? (uint32_t)atoi(getenv("W")) << 20 : 0,
+                                            .congestion = cc ? TERN_QUIC_CUBIC : TERN_QUIC_BBR};
         const struct datagram_link link = {.bits_per_second = (uint64_t)(gbit * 1e9),
                                            .latency_ns = (tern_time)(rtt / 2 * 1e6),
                                            .queue_bytes_max = (size_t)(gbit * 1e9 / 8 * rtt / 1e3),
@@ -79,6 +83,7 @@ int main(int argc, char **argv)
                                            .datagram_bytes_max = mtu};
         struct datagram_link back = link;
         double rate = bulk_rate(options, &link, &back, (tern_time)(secs * 1e9));
-        printf("%s: %.3f of %.1f Gbit/s, loss %u ppm\n", cc ? "cubic" : "bbr", rate / 1e9, gbit, loss);
+        printf("%s: %.3f of %.1f Gbit/s, loss %u ppm\n", cc ? "cubic" : "bbr", rate / 1e9, gbit,
+               loss);
     }
 }

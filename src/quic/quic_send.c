@@ -222,6 +222,8 @@ static void send_apart(const struct send_batch *batch, const struct send_packet 
 static bool send_add(struct send_batch *batch, const struct send_packet *packet, size_t size)
 {
     struct tern_datagrams_out *out = batch->out;
+    batch->conn->bytes_out += size;
+    batch->conn->key_bytes += size;
     if (batch->count == 0) {
         if (tern_quic_path_socket(&packet->path.path) != batch->conn->socket) {
             send_apart(batch, packet, size);
@@ -235,7 +237,6 @@ static bool send_add(struct send_batch *batch, const struct send_packet *packet,
     }
     (void)tern_writer_reserve(&out->writer, size);
     batch->count++;
-    batch->conn->key_bytes += size;
     return size == out->segment_size && batch->count < TERN_DATAGRAMS_SEGMENTS_MAX &&
            out->writer.size - batch->start < batch->budget;
 }

@@ -2,11 +2,18 @@
 
 #include "tern_test.h"
 
+/* host_new_seen is a place for a session: when all are taken, that of one that has ended. */
 static struct quic_seen *host_new_seen(struct quic_host *host)
 {
-    assert_true(host->seen_count < QUIC_WORLD_SESSIONS_MAX);
-    struct quic_seen *seen = &host->seen[host->seen_count++];
+    struct quic_seen *seen = NULL;
+    if (host->seen_count < QUIC_WORLD_SESSIONS_MAX)
+        seen = &host->seen[host->seen_count++];
+    for (size_t i = 0; i < host->seen_count && seen == NULL; i++)
+        if (!host->seen[i].live)
+            seen = &host->seen[i];
+    assert_non_null(seen);
     memset(seen, 0, sizeof *seen);
+    host->last = seen;
     return seen;
 }
 
@@ -45,8 +52,10 @@ static void seen_serve(struct quic_seen *seen, tern_stream_id stream)
     tern_err err;
     while ((err = mux->ops->read(mux->self, stream, &bytes)) == TERN_OK) {
         size_t size = bytes.view.size;
-        if (seen->echo)
-            assert_int_equal(mux->ops->write(mux->self, stream, bytes.view, &size), TERN_OK);
+        if (seen->echo && mux->ops->write(mux->self, stream, bytes.view, &size) != TERN_OK) {
+            mux->ops->reset(mux->self, stream, TERN_MUX_CODE_RESOURCE_LIMIT);
+            return;
+        }
         mux->ops->consume(mux->self, stream, size);
         seen->read_bytes += size;
         if (size < bytes.view.size)
@@ -133,17 +142,27 @@ struct quic_host *quic_world_add(struct quic_world *w, struct tern_quic_options 
     return host;
 }
 
-struct quic_seen *quic_world_dial(struct quic_world *w, struct quic_host *from,
-                                  const struct quic_host *to, const struct tern_peer_id *expected)
+tern_err quic_world_try_dial(struct quic_world *w, struct quic_host *from,
+                             const struct quic_host *to, const struct tern_peer_id *expected,
+                             struct quic_seen **seen)
 {
-    struct quic_seen *seen = host_new_seen(from);
+    *seen = host_new_seen(from);
     const struct tern_session_dial dial = {.expected_peer = expected,
                                            .socket = from->socket,
                                            .remote = to->at,
                                            .scope = &from->scope,
-                                           .tag = host_tag(from, seen)};
-    assert_ok(from->transport.ops->dial(from->transport.self, w->world.now, &dial, &seen->session));
-    seen->live = true;
+                                           .tag = host_tag(from, *seen)};
+    tern_err err =
+        from->transport.ops->dial(from->transport.self, w->world.now, &dial, &(*seen)->session);
+    (*seen)->live = err == TERN_OK;
+    return err;
+}
+
+struct quic_seen *quic_world_dial(struct quic_world *w, struct quic_host *from,
+                                  const struct quic_host *to, const struct tern_peer_id *expected)
+{
+    struct quic_seen *seen;
+    assert_ok(quic_world_try_dial(w, from, to, expected, &seen));
     return seen;
 }
 
@@ -168,14 +187,14 @@ static bool connect_done(void *context)
 {
     const struct connect_wait *wait = context;
     return quic_seen_count(wait->dialler, TERN_MUX_CONFIRMED) > 0 &&
-           wait->to->seen_count > wait->before &&
+           wait->to->offers_count > wait->before &&
            quic_seen_count(quic_host_last(wait->to), TERN_MUX_CONFIRMED) > 0;
 }
 
 struct quic_seen *quic_world_connect(struct quic_world *w, struct quic_host *from,
                                      struct quic_host *to)
 {
-    struct connect_wait wait = {.to = to, .before = to->seen_count};
+    struct connect_wait wait = {.to = to, .before = to->offers_count};
     const struct tern_peer_id *peer = quic_testing_peer((unsigned)to->node);
     wait.dialler = quic_world_dial(w, from, to, peer);
     assert_true(quic_world_until(w, connect_done, &wait, 10 * TERN_SECOND));
@@ -184,8 +203,8 @@ struct quic_seen *quic_world_connect(struct quic_world *w, struct quic_host *fro
 
 struct quic_seen *quic_host_last(struct quic_host *host)
 {
-    assert_true(host->seen_count > 0);
-    return &host->seen[host->seen_count - 1];
+    assert_non_null(host->last);
+    return host->last;
 }
 
 void quic_seen_end(struct quic_seen *seen)

@@ -18,8 +18,8 @@ struct quic_seen {
     struct tern_mux_event log[QUIC_WORLD_LOG_MAX];
     size_t log_count;
     tern_time at[QUIC_WORLD_LOG_MAX]; /* when */
-    bool echo;                        /* sends what it reads back, and closes when the remote does */
-    bool sink;                        /* reads all */
+    bool echo; /* sends what it reads back, and closes when the remote does */
+    bool sink; /* reads all */
     uint64_t read_bytes;
 };
 
@@ -33,8 +33,9 @@ struct quic_host {
     size_t node;
     tern_link_id socket;
     struct tern_endpoint at;
-    struct quic_seen seen[QUIC_WORLD_SESSIONS_MAX];
+    struct quic_seen seen[QUIC_WORLD_SESSIONS_MAX]; /* places are used again when all are taken */
     size_t seen_count;
+    struct quic_seen *last; /* NULL: none yet */
     /* What to do with offers. */
     bool accepts;
     enum tern_session_refusal refusal;
@@ -59,10 +60,15 @@ void quic_world_fini(struct quic_world *w);
 struct quic_host *quic_world_add(struct quic_world *w, struct tern_quic_options options,
                                  const struct datagram_link *link);
 
-/* quic_world_dial begins a session to another host and returns what the dialler sees of it. expected
- * NULL: anyone. */
+/* quic_world_dial begins a session to another host and returns what the dialler sees of it.
+ * expected NULL: anyone. */
 struct quic_seen *quic_world_dial(struct quic_world *w, struct quic_host *from,
                                   const struct quic_host *to, const struct tern_peer_id *expected);
+
+/* quic_world_try_dial may fail. */
+tern_err quic_world_try_dial(struct quic_world *w, struct quic_host *from,
+                             const struct quic_host *to, const struct tern_peer_id *expected,
+                             struct quic_seen **seen);
 
 /* quic_world_connect does so and runs until both are confirmed. */
 struct quic_seen *quic_world_connect(struct quic_world *w, struct quic_host *from,

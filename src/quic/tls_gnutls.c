@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 #include "base/reader.h"
+#include "crypto/secret.h"
+#include "crypto/sha256.h"
 #include "quic/quic.h"
 
 /* AES-128-GCM first, whatever the remote prefers: it is what GnuTLS is fast at. */
@@ -27,6 +29,8 @@ struct tern_quic_identity {
     struct tern_mem *mem;
     gnutls_priority_t priority;
     gnutls_certificate_credentials_t credentials[QUIC_ALPN_COUNT]; /* NULL: not served */
+    gnutls_certificate_credentials_t nobody; /* of a client that shows no certificate */
+    uint8_t secret[TERN_SHA256_SIZE];
 };
 
 struct quic_tls_server {
@@ -106,6 +110,17 @@ tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn a
     return TERN_OK;
 }
 
+static void identity_secret(struct tern_quic_identity *identity,
+                            const struct tern_private_key *host_key)
+{
+    uint8_t bytes[TERN_PRIVATE_KEY_SIZE_MAX];
+    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
+    tern_private_key_encode(host_key, &w);
+    tern_hkdf_extract(tern_view_str("tern quic stateless reset"), tern_writer_view(&w),
+                      identity->secret);
+    tern_secret_wipe(bytes, sizeof bytes);
+}
+
 static tern_err identity_fill(struct tern_quic_identity *identity, struct tern_random *random,
                               const struct tern_private_key *host_key)
 {
@@ -114,6 +129,13 @@ static tern_err identity_fill(struct tern_quic_identity *identity, struct tern_r
         identity->priority = NULL;
         return tls_error(code);
     }
+    code = gnutls_certificate_allocate_credentials(&identity->nobody);
+    if (code != 0) {
+        identity->nobody = NULL;
+        return tls_error(code);
+    }
+    gnutls_certificate_set_verify_function(identity->nobody, tls_verify);
+    identity_secret(identity, host_key);
     const struct tern_certificate_options options = {.kind = TERN_CERTIFICATE_LIBP2P,
                                                      .mem = identity->mem,
                                                      .random = random,
@@ -148,9 +170,18 @@ void tern_quic_identity_free(struct tern_quic_identity *identity)
     for (size_t i = 0; i < QUIC_ALPN_COUNT; i++)
         if (identity->credentials[i] != NULL)
             gnutls_certificate_free_credentials(identity->credentials[i]);
+    if (identity->nobody != NULL)
+        gnutls_certificate_free_credentials(identity->nobody);
     if (identity->priority != NULL)
         gnutls_priority_deinit(identity->priority);
+    tern_secret_wipe(identity->secret, sizeof identity->secret);
     tern_mem_free(identity->mem, identity, sizeof *identity);
+}
+
+void quic_identity_secret(const struct tern_quic_identity *identity,
+                          uint8_t secret[TERN_SHA256_SIZE])
+{
+    memcpy(secret, identity->secret, TERN_SHA256_SIZE);
 }
 
 /* --- tickets of a server --- */
@@ -340,7 +371,8 @@ static int tls_hello(gnutls_session_t session)
         bool mutual = i == QUIC_ALPN_LIBP2P;
         gnutls_certificate_server_set_request(session,
                                               mutual ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
-        tls->owner->chosen(tls->owner->self, (enum quic_alpn)i);
+        if (tls->owner->chosen(tls->owner->self, (enum quic_alpn)i) != 0)
+            return GNUTLS_E_INTERNAL_ERROR;
         return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
                                       tls->identity->credentials[i]);
     }
@@ -369,10 +401,16 @@ static tern_err tls_setup_client(struct quic_tls *tls, const struct quic_tls_opt
     gnutls_session_t session = tls->session;
     if (ngtcp2_crypto_gnutls_configure_client_session(session) != 0)
         return TERN_ERR_MEMORY;
+    bool shows = options->alpn == QUIC_ALPN_LIBP2P;
     int code = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
-                                      options->identity->credentials[QUIC_ALPN_LIBP2P]);
+                                      shows ? options->identity->credentials[QUIC_ALPN_LIBP2P]
+                                            : options->identity->nobody);
     if (code != 0)
         return tls_error(code);
+    if (options->server_name.size > 0 &&
+        gnutls_server_name_set(session, GNUTLS_NAME_DNS, options->server_name.data,
+                               options->server_name.size) != 0)
+        return TERN_ERR_INVALID;
     if (options->ticket.size > 0 &&
         gnutls_session_set_data(session, options->ticket.data, options->ticket.size) != 0)
         return TERN_ERR_CORRUPT;
@@ -436,10 +474,10 @@ void quic_tls_free(struct quic_tls *tls)
 
 int quic_tls_read(struct quic_tls *tls, ngtcp2_encryption_level level, struct tern_view bytes)
 {
-    if (ngtcp2_crypto_read_write_crypto_data(tls->ng, level, bytes.data, bytes.size) == 0)
-        return 0;
+    int result = ngtcp2_crypto_read_write_crypto_data(tls->ng, level, bytes.data, bytes.size);
+    /* What the glue could not pass on to ngtcp2 is noted here, and passes for success. */
     int code = ngtcp2_conn_get_tls_error(tls->ng);
-    return code != 0 ? code : NGTCP2_ERR_CRYPTO;
+    return code != 0 || result == 0 ? code : NGTCP2_ERR_CRYPTO;
 }
 
 tern_err quic_tls_judge(struct quic_tls *tls)

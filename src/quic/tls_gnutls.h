@@ -28,6 +28,10 @@ struct tern_quic_identity;
 TERN_NODISCARD tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn alpn,
                                           const struct tern_certificate *certificate);
 
+/* quic_identity_secret is a secret that follows from the host's key: the same after a restart. */
+void quic_identity_secret(const struct tern_quic_identity *identity,
+                          uint8_t secret[TERN_SHA256_SIZE]);
+
 /* What all servers' sessions of a transport share: the tickets' keys. */
 struct quic_tls_server;
 
@@ -42,8 +46,8 @@ struct quic_tls_owner {
     tern_err (*certificate)(void *self, struct tern_view der);
     /* The remote's certificates were not one (NULL fault: count). */
     void (*refused)(void *self, tern_fault fault);
-    /* A server's: what is spoken, before anything is answered. */
-    void (*chosen)(void *self, enum quic_alpn alpn);
+    /* A server's: what is spoken, before anything is answered. Not 0: an error. */
+    int (*chosen)(void *self, enum quic_alpn alpn);
     /* A client's: a ticket has come; quic_tls_ticket gives it. */
     void (*ticket)(void *self);
 };
@@ -56,6 +60,7 @@ struct quic_tls_options {
     struct quic_tls_server *server;     /* NULL: a client */
     const tern_time *now;               /* of the transport; read when the replay's keys are */
     enum quic_alpn alpn;                /* a client's */
+    struct tern_view server_name;       /* a client's, that it asks for; empty: none */
     struct tern_view ticket;            /* a client's; empty: none */
     bool early;                         /* offer or take early data */
 };
