@@ -398,7 +398,8 @@ static void every_allocation_may_fail(void **state)
     (void)state;
     for (unsigned side = 0; side < 2; side++) {
         bool failed = true;
-        for (uint64_t n = 1; failed; n += n < 60 ? 1 : 7) {
+        uint64_t n;
+        for (n = 1; failed; n += n < 60 ? 1 : 7) {
             struct fixture *f = start_plain();
             meet(f);
             struct tern_mem *mem = side == 0 ? &f->a->mem : &f->b->mem;
@@ -419,6 +420,7 @@ static void every_allocation_may_fail(void **state)
             tern_mem_fail_at(mem, 0, false);
             end(f);
         }
+        assert_in_range(n, 60, 2000);
     }
 }
 

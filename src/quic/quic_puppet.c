@@ -407,6 +407,8 @@ static bool puppet_send(void *self, tern_time now, tern_link_id socket,
     struct quic_puppet *puppet = self;
     (void)socket;
     puppet->now = now;
+    if (puppet->path.path.remote.addrlen == 0)
+        return false; /* nobody has called yet */
     tern_quic_path_get(&puppet->path.path, &out->path);
     if (puppet->queue_head < puppet->queue_count) {
         const struct puppet_datagram *datagram = &puppet->queue[puppet->queue_head++];

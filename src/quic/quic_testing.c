@@ -9,6 +9,7 @@ struct testing_host {
     struct tern_private_key key;
     struct tern_peer_id peer;
     struct tern_quic_identity *identity;
+    struct tern_certificate certificate;
 };
 
 static struct testing_host *testing_host(unsigned n)
@@ -24,6 +25,9 @@ static struct testing_host *testing_host(unsigned n)
     tern_random_init_u64(&random, 1000 + n);
     TERN_CHECK(tern_private_key_generate(TERN_KEY_ED25519, &random, &host->key) == TERN_OK);
     tern_public_key_peer_id(&host->key.public_key, &host->peer);
+    const struct tern_certificate_options options = {
+        .kind = TERN_CERTIFICATE_LIBP2P, .mem = &mem, .random = &random, .host_key = &host->key};
+    TERN_CHECK(tern_certificate_make(&options, &host->certificate) == TERN_OK);
     TERN_CHECK(tern_quic_identity_new(&mem, &random, &host->key, &host->identity) == TERN_OK);
     return host;
 }
@@ -41,6 +45,11 @@ const struct tern_peer_id *quic_testing_peer(unsigned n)
 const struct tern_private_key *quic_testing_key(unsigned n)
 {
     return &testing_host(n)->key;
+}
+
+const struct tern_certificate *quic_testing_certificate(unsigned n)
+{
+    return &testing_host(n)->certificate;
 }
 
 struct tern_random *quic_testing_random(bool dialer)
