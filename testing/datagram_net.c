@@ -256,6 +256,7 @@ void datagram_net_send(struct datagram_net *net, tern_time now, tern_link_id soc
         net_datagram(net, &run, (struct tern_span){out->writer.data + at, size});
     }
     TERN_CHECK(count <= TERN_DATAGRAMS_SEGMENTS_MAX);
+    run.socket->batches_count++;
     net_run_end(net, &run);
 }
 

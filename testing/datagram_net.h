@@ -66,6 +66,7 @@ struct datagram_socket {
     struct datagram_link link;
     tern_time busy_until; /* the link is sending until then */
     tern_time last_arrival;
+    uint64_t batches_count;
     uint64_t sent_count; /* datagrams */
     uint64_t sent_bytes; /* without the headers */
     uint64_t received_count;

@@ -314,6 +314,17 @@ static int events_version(ngtcp2_conn *ng, const ngtcp2_pkt_hd *header, const ui
     return 0; /* the call that received it fails */
 }
 
+static int events_new_keys(ngtcp2_conn *ng, uint8_t *rx_secret, uint8_t *tx_secret,
+                           ngtcp2_crypto_aead_ctx *rx_aead, uint8_t *rx_iv,
+                           ngtcp2_crypto_aead_ctx *tx_aead, uint8_t *tx_iv, const uint8_t *rx_now,
+                           const uint8_t *tx_now, size_t size, void *user_data)
+{
+    struct tern_quic_conn *conn = user_data;
+    conn->key_changes++;
+    return ngtcp2_crypto_update_key_cb(ng, rx_secret, tx_secret, rx_aead, rx_iv, tx_aead, tx_iv,
+                                       rx_now, tx_now, size, user_data);
+}
+
 /* --- streams --- */
 
 static int events_opened(ngtcp2_conn *ng, int64_t wire, void *user_data)
@@ -388,7 +399,7 @@ static int events_more_streams(ngtcp2_conn *ng, uint64_t limit, void *user_data)
     .extend_max_local_streams_bidi = events_more_streams,                                          \
     .extend_max_local_streams_uni = events_more_streams, .rand = events_random,                    \
     .get_new_connection_id = events_new_cid, .remove_connection_id = events_old_cid,               \
-    .update_key = ngtcp2_crypto_update_key_cb, .path_validation = events_path,                     \
+    .update_key = events_new_keys, .path_validation = events_path,                                 \
     .stream_reset = events_remote_reset, .extend_max_stream_data = events_unblocked,               \
     .dcid_status = events_remote_cid, .recv_new_token = events_new_token,                          \
     .delete_crypto_aead_ctx = ngtcp2_crypto_delete_crypto_aead_ctx_cb,                             \

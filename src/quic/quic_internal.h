@@ -130,6 +130,7 @@ struct tern_quic_conn {
     tern_time tls_until; /* the TLS session goes then at the latest */
     uint64_t crypto_bytes;
     uint64_t key_bytes; /* sent since the keys were changed */
+    uint32_t key_changes;
     uint64_t bytes_in;
     uint64_t bytes_out;
     struct tern_path last_path; /* where it was at its end */
