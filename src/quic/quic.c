@@ -329,7 +329,6 @@ static void quic_init(struct quic *quic, tern_time now)
     quic->now = now;
     quic->wall = options->wall;
     quic->wall_at = now;
-    tern_quic_mem_init(&quic->ng_mem, quic->mem);
     tern_timer_queue_init(&quic->timers, quic->mem);
     tern_timer_queue_init(&quic->ending_timers, quic->mem);
     quic_routes_init(&quic->routes, quic->mem, options->random);

@@ -22,6 +22,11 @@ struct conn_plan {
     uint16_t probes[TERN_COUNT_OF(conn_probes)];
 };
 
+size_t quic_conn_memory_max(const struct tern_quic_conn *conn)
+{
+    return QUIC_MEMORY_BASE + conn->window.size + conn->window.size / 4 + conn->unacked / 2;
+}
+
 tern_time quic_conn_rtt(const struct tern_quic_conn *conn)
 {
     ngtcp2_conn_info info;
@@ -101,6 +106,7 @@ static struct tern_quic_conn *conn_alloc(struct quic *quic, struct tern_scope *s
     conn->window.size = TERN_QUIC_WINDOW_INITIAL;
     conn->window.tuned_at = quic->now;
     conn->granted = TERN_QUIC_WINDOW_INITIAL;
+    quic_mem_init(&conn->ng_mem, quic->mem, quic_conn_memory_max(conn));
     return conn;
 }
 
@@ -216,7 +222,7 @@ static tern_err conn_dial_with(struct tern_quic_conn *conn, const struct tern_se
     }
     int code = ngtcp2_conn_client_new(&conn->ng, &plan->dcid, &plan->scid, &plan->path.path,
                                       NGTCP2_PROTO_VER_V1, &quic_client_callbacks, &plan->settings,
-                                      &plan->params, &quic->ng_mem, conn);
+                                      &plan->params, &conn->ng_mem.allocator, conn);
     if (code != 0) {
         conn->ng = NULL;
         return conn_error(code);
@@ -331,7 +337,7 @@ static tern_err conn_accept_with(struct tern_quic_conn *conn, struct conn_plan *
     struct quic *quic = conn->quic;
     int code = ngtcp2_conn_server_new(&conn->ng, &plan->dcid, &plan->scid, &plan->path.path,
                                       NGTCP2_PROTO_VER_V1, &quic_server_callbacks, &plan->settings,
-                                      &plan->params, &quic->ng_mem, conn);
+                                      &plan->params, &conn->ng_mem.allocator, conn);
     if (code != 0) {
         conn->ng = NULL;
         return conn_error(code);

@@ -41,6 +41,7 @@ enum {
     QUIC_FAREWELL_MAX = 1500,    /* a packet that tells of the end */
     QUIC_CRYPTO_MAX = 64 * 1024, /* bytes of handshake that a remote may send */
     QUIC_VECTORS_MAX = 8,        /* pieces of a stream in one packet */
+    QUIC_MEMORY_BASE = 4 << 20,  /* that ngtcp2 may take for a session at rest */
     QUIC_HASHES_MAX = 8,
     QUIC_HASH_SIZE = 2 + TERN_SHA256_SIZE, /* a multihash */
     QUIC_ONE_WAY_MAX = 32,                 /* streams that an h3 remote alone writes to */
@@ -85,7 +86,8 @@ enum quic_news {
 
 struct tern_quic_conn {
     struct quic *quic;
-    ngtcp2_conn *ng;      /* NULL: ended */
+    ngtcp2_conn *ng; /* NULL: ended */
+    struct quic_mem ng_mem;
     struct quic_tls *tls; /* NULL: not needed any more */
     struct quic_tls_owner tls_owner;
     struct quic_route route;
@@ -125,9 +127,11 @@ struct tern_quic_conn {
     uint32_t unnumbered; /* streams of ours without a number */
     uint32_t close_code;
     uint32_t remote_code;
-    tern_time rtt_ns;    /* of the event */
-    tern_time rtt_at;    /* when it was told last */
-    tern_time tls_until; /* the TLS session goes then at the latest */
+    tern_time rtt_ns;      /* of the event */
+    tern_time rtt_at;      /* when it was told last */
+    tern_time tls_until;   /* the TLS session goes then at the latest */
+    tern_time heard_at;    /* of the remote, last */
+    tern_time small_until; /* until then only the smallest datagrams go */
     uint64_t crypto_bytes;
     uint64_t key_bytes; /* sent since the keys were changed */
     uint32_t key_changes;
@@ -211,7 +215,6 @@ struct quic_secret {
 struct quic {
     struct tern_quic_options options;
     struct tern_mem *mem;
-    ngtcp2_mem ng_mem;
     tern_time now; /* never goes back */
     tern_time wall_at;
     tern_wall_time wall;
@@ -332,6 +335,10 @@ void quic_conn_free(struct tern_quic_conn *conn);
 
 /* quic_conn_chosen: a server's session has its ALPN. An error of ngtcp2's. */
 int quic_conn_chosen(struct tern_quic_conn *conn);
+
+/* quic_conn_memory_max is how much ngtcp2 may take for the session: bytes that came out of order
+ * fill the window at most, and some hundred bytes are kept of each packet that was sent. */
+size_t quic_conn_memory_max(const struct tern_quic_conn *conn);
 
 /* quic_conn_rtt is the smoothed round trip; 0: not measured. */
 tern_time quic_conn_rtt(const struct tern_quic_conn *conn);

@@ -14,6 +14,11 @@ static const tern_time LIFE_TICKET_WAIT_NS = 10 * TERN_SECOND;
 /* Round trips are told again after so long. */
 static const tern_time LIFE_RTT_EVERY_NS = 5 * TERN_SECOND;
 
+/* For how long large datagrams are not tried where they seem to vanish. */
+static const tern_time LIFE_SMALL_NS = 10 * TERN_MINUTE;
+
+enum { LIFE_SUSPECT_PTOS = 3 };
+
 /* --- lines and news --- */
 
 void quic_conn_wake(struct tern_quic_conn *conn)
@@ -135,6 +140,7 @@ void quic_conn_settle(struct tern_quic_conn *conn)
     if (conn->ng != NULL)
         life_goodbye(conn);
     if (conn->ng != NULL) {
+        conn->ng_mem.used_max = quic_conn_memory_max(conn);
         tern_time deadline = ngtcp2_conn_get_expiry(conn->ng);
         if (conn->tls != NULL)
             deadline = tern_time_min(deadline, conn->tls_until);
@@ -155,6 +161,7 @@ void quic_conn_packet(struct tern_quic_conn *conn, const ngtcp2_path *path, uint
         return;
     const ngtcp2_pkt_info info = {.ecn = ecn};
     conn->bytes_in += bytes.size;
+    conn->heard_at = conn->quic->now;
     int code = ngtcp2_conn_read_pkt(conn->ng, path, &info, bytes.data, bytes.size, conn->quic->now);
     if (code != 0)
         quic_conn_fail(conn, code);
@@ -162,15 +169,31 @@ void quic_conn_packet(struct tern_quic_conn *conn, const ngtcp2_path *path, uint
         quic_conn_wake(conn);
 }
 
+/* life_suspect: when nothing is heard while something is to be acknowledged, the path may have
+ * begun to swallow large datagrams (RFC 8899, section 4.3); then it gets none for a while. */
+static void life_suspect(struct tern_quic_conn *conn)
+{
+    ngtcp2_conn_info info;
+    tern_time now = conn->quic->now;
+    if (!conn->confirmed ||
+        now - conn->heard_at < LIFE_SUSPECT_PTOS * ngtcp2_conn_get_pto(conn->ng))
+        return;
+    ngtcp2_conn_get_conn_info(conn->ng, &info);
+    if (info.bytes_in_flight > 0)
+        conn->small_until = tern_time_add(now, LIFE_SMALL_NS);
+}
+
 void quic_conn_tick(struct tern_quic_conn *conn)
 {
     if (conn->ng == NULL)
         return;
     int code = ngtcp2_conn_handle_expiry(conn->ng, conn->quic->now);
-    if (code != 0)
+    if (code != 0) {
         quic_conn_fail(conn, code);
-    else
+    } else {
+        life_suspect(conn);
         quic_conn_wake(conn);
+    }
     quic_conn_settle(conn);
 }
 
@@ -289,7 +312,7 @@ static const struct {
     {NGTCP2_ERR_REQUIRED_TRANSPORT_PARAM, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_PARAMETERS},
     {NGTCP2_ERR_CONNECTION_ID_LIMIT, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_ID_LIMIT},
     {NGTCP2_ERR_CRYPTO_BUFFER_EXCEEDED, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_CRYPTO_BUFFER},
-    {NGTCP2_ERR_AEAD_LIMIT_REACHED, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_FORGERIES},
+    {NGTCP2_ERR_AEAD_LIMIT_REACHED, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_PROTOCOL},
     {NGTCP2_ERR_RECV_VERSION_NEGOTIATION, TERN_ERR_NO_PROTOCOL, TERN_FAULT_QUIC_VERSION},
     {NGTCP2_ERR_VERSION_NEGOTIATION_FAILURE, TERN_ERR_NO_PROTOCOL, TERN_FAULT_QUIC_VERSION},
 };
@@ -305,6 +328,10 @@ static void life_failed(struct tern_quic_conn *conn, int code)
         err = conn->tls_error;
         fault = conn->tls_fault;
         ngtcp2_ccerr_set_tls_alert(&reason, ALERT_BAD_CERTIFICATE, NULL, 0);
+    }
+    if (code == NGTCP2_ERR_NOMEM && conn->ng_mem.refused) {
+        err = TERN_ERR_PROTOCOL;
+        fault = TERN_FAULT_QUIC_HOARD;
     }
     for (size_t i = 0; i < TERN_COUNT_OF(life_faults); i++) {
         if (life_faults[i].code != code)

@@ -253,6 +253,26 @@ static void the_largest_datagrams_that_pass_are_found(void **state)
     }
 }
 
+static void a_path_that_shrinks_goes_on(void **state)
+{
+    (void)state;
+    const struct datagram_link link = {.bits_per_second = 100 * MEGABIT,
+                                       .latency_ns = 5 * TERN_MILLISECOND,
+                                       .queue_bytes_max = MEGABYTE,
+                                       .datagram_bytes_max = 9000};
+    struct fixture *f = start((struct tern_quic_options){.keep_alive_ns = 0}, &link);
+    (void)add(f, quic_world_connect(&f->w, f->a, f->b), TERN_STREAM_BULK);
+    run(f, 2 * TERN_SECOND);
+    f->datagram_bytes_max = 0;
+    run(f, TERN_SECOND / 10);
+    assert_int_equal(f->datagram_bytes_max, 8952);
+    datagram_net_socket(&f->w.world.net, f->a->socket)->link.datagram_bytes_max = 1300;
+    uint64_t before = read_bytes(f);
+    run(f, 3 * TERN_SECOND);
+    assert_true(read_bytes(f) - before > 15 * MEGABYTE);
+    end(f);
+}
+
 static void marks_are_heeded_where_they_pass(void **state)
 {
     (void)state;
@@ -417,6 +437,7 @@ int main(void)
         cmocka_unit_test(classes_share_by_weight),
         cmocka_unit_test(sessions_of_a_socket_take_turns),
         cmocka_unit_test(the_largest_datagrams_that_pass_are_found),
+        cmocka_unit_test(a_path_that_shrinks_goes_on),
         cmocka_unit_test(marks_are_heeded_where_they_pass),
         cmocka_unit_test(batches_are_large),
         cmocka_unit_test(a_packet_costs_no_allocation),

@@ -248,6 +248,8 @@ static size_t send_room(const struct send_batch *batch)
     if (batch->count > 0)
         return left < batch->out->segment_size ? 0 : batch->out->segment_size;
     size_t most = ngtcp2_conn_get_max_tx_udp_payload_size(batch->conn->ng);
+    if (batch->conn->quic->now < batch->conn->small_until)
+        most = TERN_QUIC_DATAGRAM_MIN;
     return tern_min_size(left, most);
 }
 
