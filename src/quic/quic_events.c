@@ -113,8 +113,10 @@ static int events_crypto(ngtcp2_conn *ng, ngtcp2_encryption_level level, uint64_
     if (conn->tls == NULL && !conn->server)
         return 0; /* a ticket too many */
     conn->crypto_bytes += size;
-    if (conn->crypto_bytes > QUIC_CRYPTO_MAX)
-        return NGTCP2_ERR_CRYPTO_BUFFER_EXCEEDED;
+    if (conn->crypto_bytes > QUIC_CRYPTO_MAX) {
+        events_refused(conn, TERN_FAULT_QUIC_CRYPTO_BUFFER);
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
     if (conn->tls == NULL) {
         ngtcp2_conn_set_tls_alert(ng, ALERT_UNEXPECTED_MESSAGE);
         return NGTCP2_ERR_CRYPTO;
@@ -185,6 +187,11 @@ static int events_completed_server(struct tern_quic_conn *conn)
 
 static int events_completed_client(struct tern_quic_conn *conn)
 {
+    if (!quic_tls_spoken(conn->tls, conn->alpn)) {
+        conn->tls_error = TERN_ERR_NO_PROTOCOL;
+        conn->tls_fault = TERN_FAULT_QUIC_NO_ALPN;
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    }
     if (conn->early && !quic_tls_early(conn->tls)) {
         conn->early = false;
         int code = ngtcp2_conn_tls_early_data_rejected(conn->ng);

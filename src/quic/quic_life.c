@@ -313,6 +313,7 @@ static const struct {
     {NGTCP2_ERR_CONNECTION_ID_LIMIT, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_ID_LIMIT},
     {NGTCP2_ERR_CRYPTO_BUFFER_EXCEEDED, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_CRYPTO_BUFFER},
     {NGTCP2_ERR_AEAD_LIMIT_REACHED, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_PROTOCOL},
+    {NGTCP2_ERR_INTERNAL, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_HOARD}, /* too many gaps */
     {NGTCP2_ERR_RECV_VERSION_NEGOTIATION, TERN_ERR_NO_PROTOCOL, TERN_FAULT_QUIC_VERSION},
     {NGTCP2_ERR_VERSION_NEGOTIATION_FAILURE, TERN_ERR_NO_PROTOCOL, TERN_FAULT_QUIC_VERSION},
 };
@@ -327,7 +328,9 @@ static void life_failed(struct tern_quic_conn *conn, int code)
     if (code == NGTCP2_ERR_CALLBACK_FAILURE && conn->tls_error != TERN_OK) {
         err = conn->tls_error;
         fault = conn->tls_fault;
-        ngtcp2_ccerr_set_tls_alert(&reason, ALERT_BAD_CERTIFICATE, NULL, 0);
+        uint8_t alert = fault == TERN_FAULT_QUIC_NO_ALPN ? ALERT_NO_APPLICATION_PROTOCOL
+                                                         : ALERT_BAD_CERTIFICATE;
+        ngtcp2_ccerr_set_tls_alert(&reason, alert, NULL, 0);
     }
     if (code == NGTCP2_ERR_NOMEM && conn->ng_mem.refused) {
         err = TERN_ERR_PROTOCOL;

@@ -82,7 +82,8 @@ void quic_offer_packet(struct quic *quic, uint16_t socket, const struct tern_dat
         return;
     }
     if (quic->offers_count >= TERN_QUIC_OFFERS_MAX ||
-        ngtcp2_accept(&header, bytes.data, bytes.size) != 0)
+        ngtcp2_accept(&header, bytes.data, bytes.size) != 0 ||
+        header.dcid.datalen < NGTCP2_MIN_INITIAL_DCIDLEN)
         return;
     offer = tern_mem_zalloc(quic->mem, sizeof *offer);
     if (offer == NULL)

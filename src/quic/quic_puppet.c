@@ -11,11 +11,23 @@
 #include "base/check.h"
 #include "quic/quic_path.h"
 
-enum { PUPPET_CID_SIZE = 8, PUPPET_TAG = 16, PUPPET_FIRST_NUMBER = 5000 };
+enum {
+    PUPPET_CID_SIZE = 8,
+    PUPPET_TAG = 16,
+    PUPPET_FIRST_NUMBER = 5000,
+    PUPPET_HEARD_MAX = 1 << 17,
+    PUPPET_RANGES_MAX = 32,
+};
 
 struct puppet_datagram {
     uint8_t bytes[PUPPET_DATAGRAM_MAX + 64];
     size_t size;
+};
+
+struct puppet_keys {
+    uint8_t key[16];
+    uint8_t iv[12];
+    uint8_t hp[16];
 };
 
 struct quic_puppet {
@@ -34,10 +46,11 @@ struct quic_puppet {
     bool close_application;
     uint64_t close_code;
     uint64_t received_bytes;
-    uint8_t key[16];
-    uint8_t iv[12];
-    uint8_t hp[16];
+    struct puppet_keys tx;
+    struct puppet_keys rx;
     uint32_t number;
+    uint8_t *heard; /* of each packet number: has it come? */
+    uint32_t heard_largest;
     struct puppet_datagram *queue;
     size_t queue_count;
     size_t queue_head;
@@ -59,11 +72,22 @@ static void puppet_mask(const uint8_t hp[16], const uint8_t sample[16], uint8_t 
     gnutls_cipher_deinit(cipher);
 }
 
-struct puppet_keys {
-    uint8_t key[16];
-    uint8_t iv[12];
-    uint8_t hp[16];
-};
+static void puppet_nonce(const struct puppet_keys *keys, uint32_t number, uint8_t nonce[12])
+{
+    memcpy(nonce, keys->iv, 12);
+    for (size_t i = 0; i < 4; i++)
+        nonce[8 + i] ^= (uint8_t)(number >> (24 - 8 * i));
+}
+
+static gnutls_aead_cipher_hd_t puppet_aead(const struct puppet_keys *keys)
+{
+    uint8_t bytes[16];
+    gnutls_aead_cipher_hd_t aead;
+    memcpy(bytes, keys->key, sizeof bytes);
+    gnutls_datum_t key = {.data = bytes, .size = sizeof bytes};
+    TERN_CHECK(gnutls_aead_cipher_init(&aead, GNUTLS_CIPHER_AES_128_GCM, &key) == 0);
+    return aead;
+}
 
 /* puppet_protect seals the payload that lies behind the header, whose last four bytes are the
  * packet number, and hides the header. Returns the packet's size. */
@@ -71,16 +95,10 @@ static size_t puppet_protect(const struct puppet_keys *keys, uint8_t *packet, si
                              size_t payload_size, uint32_t number)
 {
     uint8_t nonce[12];
-    uint8_t key_bytes[16];
     uint8_t mask[16];
     uint8_t plain[PUPPET_DATAGRAM_MAX + 64];
-    memcpy(nonce, keys->iv, sizeof nonce);
-    for (size_t i = 0; i < 4; i++)
-        nonce[8 + i] ^= (uint8_t)(number >> (24 - 8 * i));
-    memcpy(key_bytes, keys->key, sizeof key_bytes);
-    gnutls_datum_t key = {.data = key_bytes, .size = sizeof key_bytes};
-    gnutls_aead_cipher_hd_t aead;
-    TERN_CHECK(gnutls_aead_cipher_init(&aead, GNUTLS_CIPHER_AES_128_GCM, &key) == 0);
+    gnutls_aead_cipher_hd_t aead = puppet_aead(keys);
+    puppet_nonce(keys, number, nonce);
     size_t sealed = payload_size + PUPPET_TAG;
     TERN_CHECK(payload_size <= sizeof plain);
     memcpy(plain, packet + header_size, payload_size);
@@ -162,6 +180,19 @@ void quic_puppet_initial(const struct puppet_initial *initial, struct tern_view 
     tern_writer_bytes(out, tern_view_of(packet, size));
 }
 
+void quic_puppet_varint(struct tern_writer *w, uint64_t value)
+{
+    TERN_CHECK(value < UINT64_C(1) << 62);
+    if (value < 1 << 6)
+        tern_writer_u8(w, (uint8_t)value);
+    else if (value < 1 << 14)
+        tern_writer_u16be(w, (uint16_t)(0x4000 | value));
+    else if (value < 1 << 30)
+        tern_writer_u32be(w, (uint32_t)(0x80000000 | value));
+    else
+        tern_writer_u64be(w, UINT64_C(0xc000000000000000) | value);
+}
+
 /* --- TLS --- */
 
 static ngtcp2_conn *puppet_conn(ngtcp2_crypto_conn_ref *ref)
@@ -170,7 +201,15 @@ static ngtcp2_conn *puppet_conn(ngtcp2_crypto_conn_ref *ref)
     return puppet->ng;
 }
 
-/* puppet_secret installs keys and keeps a copy of those that it sends data with. */
+static void puppet_keep(struct puppet_keys *keys, const uint8_t *key, const uint8_t *iv,
+                        const uint8_t *hp)
+{
+    memcpy(keys->key, key, sizeof keys->key);
+    memcpy(keys->iv, iv, sizeof keys->iv);
+    memcpy(keys->hp, hp, sizeof keys->hp);
+}
+
+/* puppet_secret installs keys and keeps a copy of those of data. */
 static int puppet_secret(gnutls_session_t session, gnutls_record_encryption_level_t level,
                          const void *rx, const void *tx, size_t size)
 {
@@ -180,17 +219,17 @@ static int puppet_secret(gnutls_session_t session, gnutls_record_encryption_leve
     uint8_t key[64];
     uint8_t iv[64];
     uint8_t hp[64];
+    bool data = where == NGTCP2_ENCRYPTION_LEVEL_1RTT;
     if (rx != NULL &&
         ngtcp2_crypto_derive_and_install_rx_key(puppet->ng, key, iv, hp, where, rx, size) != 0)
         return -1;
+    if (rx != NULL && data)
+        puppet_keep(&puppet->rx, key, iv, hp);
     if (tx != NULL &&
         ngtcp2_crypto_derive_and_install_tx_key(puppet->ng, key, iv, hp, where, tx, size) != 0)
         return -1;
-    if (tx != NULL && where == NGTCP2_ENCRYPTION_LEVEL_1RTT) {
-        memcpy(puppet->key, key, sizeof puppet->key);
-        memcpy(puppet->iv, iv, sizeof puppet->iv);
-        memcpy(puppet->hp, hp, sizeof puppet->hp);
-    }
+    if (tx != NULL && data)
+        puppet_keep(&puppet->tx, key, iv, hp);
     return 0;
 }
 
@@ -320,6 +359,34 @@ static void puppet_params(const struct quic_puppet *puppet, ngtcp2_transport_par
     params->disable_active_migration = puppet->options.no_migration;
 }
 
+/* puppet_spoil_params makes what will be shown of the parameters wrong, behind ngtcp2's back, which
+ * would not make such. */
+static void puppet_spoil_params(const struct quic_puppet *puppet)
+{
+    union {
+        const ngtcp2_transport_params *in;
+        ngtcp2_transport_params *out;
+    } local = {.in = ngtcp2_conn_get_local_transport_params(puppet->ng)};
+    ngtcp2_transport_params *params = local.out;
+    switch (puppet->options.params) {
+    case PUPPET_PARAMS_GOOD:
+    case PUPPET_PARAMS_COUNT:
+        break;
+    case PUPPET_PARAMS_FEW_IDS:
+        params->active_connection_id_limit = 1;
+        break;
+    case PUPPET_PARAMS_SMALL_DATAGRAMS:
+        params->max_udp_payload_size = 1199;
+        break;
+    case PUPPET_PARAMS_ACK_EXPONENT:
+        params->ack_delay_exponent = 21;
+        break;
+    case PUPPET_PARAMS_ACK_DELAY:
+        params->max_ack_delay = NGTCP2_SECONDS * 20;
+        break;
+    }
+}
+
 static void puppet_settings(struct quic_puppet *puppet, ngtcp2_settings *settings)
 {
     ngtcp2_settings_default(settings);
@@ -342,6 +409,7 @@ static void puppet_start_client(struct quic_puppet *puppet)
     tern_quic_path_set(&puppet->path, 1, NULL, &puppet->options.remote);
     TERN_CHECK(ngtcp2_conn_client_new(&puppet->ng, &dcid, &scid, &puppet->path.path, version,
                                       &puppet_callbacks, &settings, &params, NULL, puppet) == 0);
+    puppet_spoil_params(puppet);
     puppet_tls(puppet);
 }
 
@@ -369,6 +437,69 @@ static bool puppet_start_server(struct quic_puppet *puppet, const struct tern_da
 
 /* --- a transport --- */
 
+/* puppet_hear opens a 1-RTT packet by itself and notes its number. */
+static void puppet_hear(struct quic_puppet *puppet, struct tern_view bytes)
+{
+    uint8_t packet[2048];
+    uint8_t nonce[12];
+    uint8_t mask[16];
+    uint8_t plain[2048];
+    size_t at = 1 + PUPPET_CID_SIZE;
+    if (bytes.size < at + 4 + 16 || bytes.size > sizeof packet || (bytes.data[0] & 0x80))
+        return;
+    memcpy(packet, bytes.data, bytes.size);
+    puppet_mask(puppet->rx.hp, packet + at + 4, mask);
+    packet[0] ^= mask[0] & 0x1f;
+    size_t number_size = 1 + (packet[0] & 3);
+    uint32_t number = 0;
+    for (size_t i = 0; i < number_size; i++) {
+        packet[at + i] ^= mask[1 + i];
+        number = number << 8 | packet[at + i];
+    }
+    /* Near what is expected next. */
+    uint32_t window = number_size == 4 ? 0 : 1u << (8 * number_size);
+    while (window > 0 && number + window / 2 < puppet->heard_largest + 1)
+        number += window;
+    puppet_nonce(&puppet->rx, number, nonce);
+    gnutls_aead_cipher_hd_t aead = puppet_aead(&puppet->rx);
+    size_t size = sizeof plain;
+    size_t header_size = at + number_size;
+    int code =
+        gnutls_aead_cipher_decrypt(aead, nonce, sizeof nonce, packet, header_size, PUPPET_TAG,
+                                   packet + header_size, bytes.size - header_size, plain, &size);
+    gnutls_aead_cipher_deinit(aead);
+    if (code != 0 || number >= PUPPET_HEARD_MAX)
+        return;
+    puppet->heard[number] = 1;
+    if (number > puppet->heard_largest)
+        puppet->heard_largest = number;
+}
+
+void quic_puppet_put_ack(const struct quic_puppet *puppet, struct tern_writer *w)
+{
+    uint32_t ranges[PUPPET_RANGES_MAX][2]; /* first, last; the largest range first */
+    size_t count = 0;
+    for (uint32_t i = puppet->heard_largest + 1; i-- > 0 && count < PUPPET_RANGES_MAX;) {
+        if (!puppet->heard[i])
+            continue;
+        if (count > 0 && ranges[count - 1][0] == i + 1)
+            ranges[count - 1][0] = i;
+        else
+            ranges[count][0] = i, ranges[count][1] = i, count++;
+    }
+    if (count == 0)
+        return;
+    quic_puppet_varint(w, 0x02);
+    quic_puppet_varint(w, ranges[0][1]);
+    quic_puppet_varint(w, 0);
+    quic_puppet_varint(w, count - 1);
+    quic_puppet_varint(w, ranges[0][1] - ranges[0][0]);
+    for (size_t i = 1; i < count; i++) {
+        quic_puppet_varint(w, ranges[i - 1][0] - ranges[i][1] - 2);
+        quic_puppet_varint(w, ranges[i][1] - ranges[i][0]);
+    }
+}
+
 static void puppet_over(struct quic_puppet *puppet, int code)
 {
     puppet->closed = true;
@@ -389,8 +520,10 @@ static void puppet_recv(void *self, tern_time now, tern_link_id socket,
     for (size_t at = 0; at < in->data.size; at += in->segment_size) {
         size_t size = tern_min_size(in->segment_size, in->data.size - at);
         struct tern_view bytes = tern_view_part(in->data, at, size);
+        if (puppet->spoke)
+            puppet_hear(puppet, bytes);
         if (puppet->closed || puppet->spoke)
-            return;
+            continue;
         if (puppet->ng == NULL && !puppet_start_server(puppet, in, bytes))
             continue;
         const ngtcp2_pkt_info info = {0};
@@ -481,6 +614,7 @@ static void puppet_fini(void *self)
     }
     if (puppet->ng != NULL)
         ngtcp2_conn_del(puppet->ng);
+    free(puppet->heard);
     free(puppet->queue);
     free(puppet);
 }
@@ -505,7 +639,8 @@ struct quic_puppet *quic_puppet_new(const struct quic_puppet_options *options)
     puppet->now = options->now;
     puppet->number = PUPPET_FIRST_NUMBER;
     puppet->queue = calloc(PUPPET_QUEUE_MAX, sizeof *puppet->queue);
-    TERN_CHECK(puppet->queue != NULL);
+    puppet->heard = calloc(PUPPET_HEARD_MAX, 1);
+    TERN_CHECK(puppet->queue != NULL && puppet->heard != NULL);
     tern_random_init_u64(&puppet->random, 4711);
     if (!options->server && options->remote.family != 0)
         puppet_start_client(puppet);
@@ -544,13 +679,9 @@ void quic_puppet_say(struct quic_puppet *puppet, struct tern_view frames)
 {
     uint8_t packet[PUPPET_DATAGRAM_MAX + 64];
     struct tern_writer w = tern_writer_of(packet, sizeof packet);
-    struct puppet_keys keys;
     const ngtcp2_cid *dcid = ngtcp2_conn_get_dcid(puppet->ng);
     TERN_CHECK(puppet->confirmed);
     puppet->spoke = true;
-    memcpy(keys.key, puppet->key, sizeof keys.key);
-    memcpy(keys.iv, puppet->iv, sizeof keys.iv);
-    memcpy(keys.hp, puppet->hp, sizeof keys.hp);
     tern_writer_u8(&w, 0x43);
     tern_writer_bytes(&w, tern_view_of(dcid->data, dcid->datalen));
     tern_writer_u32be(&w, puppet->number);
@@ -559,9 +690,17 @@ void quic_puppet_say(struct quic_puppet *puppet, struct tern_view frames)
     while (w.size < header_size + 4)
         tern_writer_u8(&w, 0);
     TERN_CHECK(tern_writer_ok(&w));
-    size_t size = puppet_protect(&keys, packet, header_size, w.size - header_size, puppet->number);
+    size_t size =
+        puppet_protect(&puppet->tx, packet, header_size, w.size - header_size, puppet->number);
     puppet->number++;
     quic_puppet_raw(puppet, tern_view_of(packet, size));
+}
+
+void quic_puppet_copy_dcid(const struct quic_puppet *puppet, uint8_t to[8])
+{
+    const ngtcp2_cid *dcid = ngtcp2_conn_get_dcid(puppet->ng);
+    TERN_CHECK(dcid->datalen == 8);
+    memcpy(to, dcid->data, 8);
 }
 
 uint64_t quic_puppet_received(const struct quic_puppet *puppet)

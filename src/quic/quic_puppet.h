@@ -4,8 +4,8 @@
  * builds packets of any frames under the session's keys. It is a transport of session_world's, of
  * one connection, so that it lives on the same network as what is tested.
  *
- * Once it has spoken by itself it does not listen any more: the acknowledgements of packets that
- * ngtcp2 did not send would end it.
+ * Once it has spoken by itself, its ngtcp2 is asleep: acknowledgements of packets that it did not
+ * send would end it. The puppet still hears what comes, so that it can acknowledge it.
  */
 #ifndef TERN_QUIC_QUIC_PUPPET_H
 #define TERN_QUIC_QUIC_PUPPET_H
@@ -15,16 +15,28 @@
 
 enum { PUPPET_CERTIFICATES_MAX = 2, PUPPET_QUEUE_MAX = 4096, PUPPET_DATAGRAM_MAX = 1452 };
 
+/* Transport parameters that are out of bounds. */
+enum puppet_params {
+    PUPPET_PARAMS_GOOD,
+    PUPPET_PARAMS_FEW_IDS,
+    PUPPET_PARAMS_SMALL_DATAGRAMS,
+    PUPPET_PARAMS_ACK_EXPONENT,
+    PUPPET_PARAMS_ACK_DELAY,
+    PUPPET_PARAMS_COUNT,
+};
+
 struct quic_puppet_options {
     bool server;
     tern_time now;
+    bool no_certificate;                         /* for the test: that none is meant */
     const struct tern_certificate *certificates; /* none: shows none */
     size_t certificates_count;                   /* all are sent; the first one's key signs */
     const char *alpn;                            /* NULL: "libp2p" */
     uint32_t version;                            /* a client's; 0: 1 */
     size_t cids_max;                             /* of the other side's; 0: 7 */
     bool no_migration;                           /* forbids the other side to migrate */
-    struct tern_endpoint remote;                 /* a client's */
+    enum puppet_params params;
+    struct tern_endpoint remote; /* a client's */
     tern_link_id socket;
 };
 
@@ -43,8 +55,16 @@ bool quic_puppet_closed(const struct quic_puppet *puppet, bool *application, uin
 /* quic_puppet_say sends a 1-RTT packet of these frames. */
 void quic_puppet_say(struct quic_puppet *puppet, struct tern_view frames);
 
+/* quic_puppet_varint writes a number as QUIC does. quic_puppet_put_ack writes an ACK frame of the
+ * packets that have come since it spoke, or nothing. */
+void quic_puppet_varint(struct tern_writer *w, uint64_t value);
+void quic_puppet_put_ack(const struct quic_puppet *puppet, struct tern_writer *w);
+
 /* quic_puppet_raw sends a datagram as it is. */
 void quic_puppet_raw(struct quic_puppet *puppet, struct tern_view datagram);
+
+/* quic_puppet_copy_dcid copies the id that its packets go to. */
+void quic_puppet_copy_dcid(const struct quic_puppet *puppet, uint8_t to[8]);
 
 /* quic_puppet_received is how many bytes have come. */
 uint64_t quic_puppet_received(const struct quic_puppet *puppet);

@@ -75,6 +75,9 @@ static void receive_datagram(struct quic_reception *r, struct tern_view bytes)
     int code = ngtcp2_pkt_decode_version_cid(&ids, bytes.data, bytes.size, QUIC_CID_SIZE);
     if (code != 0 && code != NGTCP2_ERR_VERSION_NEGOTIATION)
         return;
+    /* The library knows more versions than we speak. */
+    if (code == 0 && ids.version != 0 && ids.version != NGTCP2_PROTO_VER_V1)
+        code = NGTCP2_ERR_VERSION_NEGOTIATION;
     struct quic_route *route = NULL;
     if (ids.dcidlen > 0 && ids.dcidlen <= QUIC_CID_SIZE_MAX)
         route = quic_routes_find_cid(&quic->routes, tern_view_of(ids.dcid, ids.dcidlen));

@@ -497,6 +497,13 @@ tern_err quic_tls_judge(struct quic_tls *tls)
     return TERN_OK;
 }
 
+bool quic_tls_spoken(const struct quic_tls *tls, enum quic_alpn alpn)
+{
+    gnutls_datum_t name;
+    return gnutls_alpn_get_selected_protocol(tls->session, &name) == 0 &&
+           tern_view_equal(tls_view(&name), tern_view_str(tls_alpn_names[alpn]));
+}
+
 bool quic_tls_resumed(const struct quic_tls *tls)
 {
     return gnutls_session_is_resumed(tls->session) != 0;

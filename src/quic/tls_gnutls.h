@@ -79,6 +79,10 @@ int quic_tls_read(struct quic_tls *tls, ngtcp2_encryption_level level, struct te
  * a resumed session is in its ticket. TERN_ERR_NOT_FOUND: there is none. */
 TERN_NODISCARD tern_err quic_tls_judge(struct quic_tls *tls);
 
+/* quic_tls_spoken: has the remote agreed to the ALPN? A client's to ask when the handshake is done;
+ * a server agrees or ends it. */
+bool quic_tls_spoken(const struct quic_tls *tls, enum quic_alpn alpn);
+
 /* quic_tls_resumed: has the ticket been taken? quic_tls_early: has the early data? */
 bool quic_tls_resumed(const struct quic_tls *tls);
 bool quic_tls_early(const struct quic_tls *tls);
