@@ -337,17 +337,31 @@ static void handshake_data_without_end(void **state)
     expect_said(f, TERN_FAULT_QUIC_CRYPTO_BUFFER);
 }
 
+/* start_dialled lets b dial the puppet. */
+static struct fixture *start_dialled(void)
+{
+    struct fixture *f = start_with((struct tern_quic_options){.keep_alive_ns = 0},
+                                   (struct quic_puppet_options){.server = true});
+    struct quic_host puppet = {.at = f->puppet_at};
+    (void)quic_world_dial(&f->w, f->b, &puppet, NULL);
+    quic_world_run(&f->w, TERN_SECOND);
+    assert_int_equal(quic_seen_count(quic_host_last(f->b), TERN_MUX_CONFIRMED), 1);
+    return f;
+}
+
 static void a_key_update_of_tls(void **state)
 {
     (void)state;
     /* A server has no TLS any more; a client waits for tickets and refuses this (RFC 9001, 6). */
     static const uint8_t update[] = {24, 0, 0, 1, 1};
-    struct fixture *f = start();
-    put(f, 0x06);
-    put(f, 0);
-    put(f, sizeof update);
-    tern_writer_bytes(&f->frames, tern_view_of(update, sizeof update));
-    expect_said(f, TERN_FAULT_QUIC_TLS);
+    for (unsigned server = 0; server < 2; server++) {
+        struct fixture *f = server ? start_dialled() : start();
+        put(f, 0x06);
+        put(f, 0);
+        put(f, sizeof update);
+        tern_writer_bytes(&f->frames, tern_view_of(update, sizeof update));
+        expect_said(f, TERN_FAULT_QUIC_TLS);
+    }
 }
 
 static void resets_without_end(void **state)
@@ -596,12 +610,7 @@ static void gaps_without_end(void **state)
 static void tickets_without_end(void **state)
 {
     (void)state;
-    struct fixture *f = start_with((struct tern_quic_options){.keep_alive_ns = 0},
-                                   (struct quic_puppet_options){.server = true});
-    struct quic_host puppet = {.at = f->puppet_at};
-    (void)quic_world_dial(&f->w, f->b, &puppet, NULL);
-    quic_world_run(&f->w, TERN_SECOND);
-    assert_int_equal(quic_seen_count(quic_host_last(f->b), TERN_MUX_CONFIRMED), 1);
+    struct fixture *f = start_dialled();
     /* The beginning of one message that is longer than all that may come. */
     static const uint8_t head[] = {4, 0xff, 0xff, 0xff};
     put(f, 0x06);

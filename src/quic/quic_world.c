@@ -158,6 +158,23 @@ tern_err quic_world_try_dial(struct quic_world *w, struct quic_host *from,
     return err;
 }
 
+struct quic_seen *quic_world_dial_web(struct quic_world *w, struct quic_host *from,
+                                      const struct quic_host *to, const struct tern_view *hashes,
+                                      size_t count)
+{
+    struct quic_seen *seen = host_new_seen(from);
+    const struct tern_session_dial dial = {.socket = from->socket,
+                                           .remote = to->at,
+                                           .server_name = tern_view_str("example.org"),
+                                           .certhashes = hashes,
+                                           .certhashes_count = count,
+                                           .scope = &from->scope,
+                                           .tag = host_tag(from, seen)};
+    assert_ok(from->transport.ops->dial(from->transport.self, w->world.now, &dial, &seen->session));
+    seen->live = true;
+    return seen;
+}
+
 struct quic_seen *quic_world_dial(struct quic_world *w, struct quic_host *from,
                                   const struct quic_host *to, const struct tern_peer_id *expected)
 {

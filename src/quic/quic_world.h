@@ -70,6 +70,11 @@ tern_err quic_world_try_dial(struct quic_world *w, struct quic_host *from,
                              const struct quic_host *to, const struct tern_peer_id *expected,
                              struct quic_seen **seen);
 
+/* quic_world_dial_web begins one of h3, whose certificate has one of these hashes. */
+struct quic_seen *quic_world_dial_web(struct quic_world *w, struct quic_host *from,
+                                      const struct quic_host *to, const struct tern_view *hashes,
+                                      size_t count);
+
 /* quic_world_connect does so and runs until both are confirmed. */
 struct quic_seen *quic_world_connect(struct quic_world *w, struct quic_host *from,
                                      struct quic_host *to);
