@@ -8,7 +8,13 @@ static void pair_accept(struct session_pair *pair, size_t node)
 {
     const struct session_pair_end *end = &pair->ends[node];
     const struct tern_session_transport *transport = &pair->world.nodes[node].transport;
-    if (pair->sessions[node].mux.ops != NULL) {
+    struct tern_mux *mux = &pair->sessions[node].mux;
+    /* The first one may have begun with a packet that was harmed on its way. */
+    if (mux->ops != NULL && !pair->connected && mux->ops->error(mux->self) != TERN_OK) {
+        mux->ops->fini(mux->self);
+        mux->ops = NULL;
+    }
+    if (mux->ops != NULL) {
         transport->ops->refuse(transport->self, pair->world.now, TERN_SESSION_IGNORE);
         return;
     }
@@ -58,7 +64,8 @@ bool session_pair_step(struct session_pair *pair, tern_time limit)
     bool more = session_world_step(&pair->world, limit);
     for (size_t i = 0; i < 2; i++) {
         const struct tern_mux *mux = &pair->sessions[i].mux;
-        if (mux->ops != NULL && mux->ops->error(mux->self) != TERN_OK)
+        bool counts = pair->connected || i == 0;
+        if (counts && mux->ops != NULL && mux->ops->error(mux->self) != TERN_OK)
             pair->failed = true;
     }
     return more;
@@ -88,8 +95,10 @@ bool session_pair_connect(struct session_pair *pair)
         bool more = session_pair_step(pair, until);
         for (size_t i = 0; i < 2; i++)
             pair_drop_events(pair, i, &confirmed[i]);
-        if (!more)
+        if (!more) {
+            pair->connected = done;
             return done;
+        }
     }
     return false;
 }

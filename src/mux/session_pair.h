@@ -26,6 +26,7 @@ struct session_pair {
     struct tern_session sessions[2]; /* ops NULL: there is none */
     tern_link_id sockets[2];
     bool failed; /* the dial, the accept or a session has */
+    bool connected;
 };
 
 /* session_pair_init makes both transports and dials. False: something failed; session_pair_fini is
