@@ -105,7 +105,8 @@ static void mux_set_early(void *self, tern_stream_id id)
 static bool mux_stopped(const struct tern_quic_conn *conn, tern_stream_id id)
 {
     const struct quic_stream *stream = mux_find(conn, id);
-    return stream != NULL && (stream->base.flags & (QUIC_STOPPED | MUX_DEAD)) == QUIC_STOPPED;
+    return stream != NULL &&
+           (stream->base.flags & ((uint32_t)QUIC_STOPPED | MUX_DEAD)) == QUIC_STOPPED;
 }
 
 /* mux_wait: may a write that lacks memory wait for what is not acknowledged yet? */

@@ -158,7 +158,7 @@ static void other_versions_are_told_ours(void **state)
     uint8_t first = 0;
     uint8_t length = 0;
     uint32_t version = 1;
-    struct tern_view id;
+    struct tern_view id = {.size = 0};
     assert_true(tern_reader_u8(&r, &first) && tern_reader_u32be(&r, &version));
     assert_true(first & 0x80);
     assert_int_equal(version, 0);

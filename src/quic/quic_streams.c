@@ -59,7 +59,7 @@ static tern_err stream_new(struct tern_quic_conn *conn, uint32_t flags, struct q
 tern_err quic_stream_open(struct tern_quic_conn *conn, enum tern_stream_class class, bool one_way,
                           struct quic_stream **stream)
 {
-    uint32_t flags = one_way ? QUIC_ONE_WAY | MUX_FIN_RECEIVED : 0;
+    uint32_t flags = one_way ? (uint32_t)QUIC_ONE_WAY | MUX_FIN_RECEIVED : 0;
     TERN_TRY(stream_new(conn, flags, stream));
     tern_schedule_set_class(&conn->streams.schedule, &(*stream)->base.turn, class);
     conn->unnumbered++;
@@ -84,11 +84,11 @@ int quic_stream_accept(struct tern_quic_conn *conn, int64_t wire)
 {
     struct quic_stream *stream;
     bool one_way = !ngtcp2_is_bidi_stream(wire);
-    uint32_t flags = MUX_INBOUND | QUIC_ON_WIRE;
+    uint32_t flags = (uint32_t)MUX_INBOUND | QUIC_ON_WIRE;
     if (!conn->confirmed)
         flags |= QUIC_EARLY; /* what answers early data may go at once */
     if (one_way)
-        flags |= QUIC_ONE_WAY | MUX_FIN_ASKED | MUX_FIN_SENT;
+        flags |= (uint32_t)QUIC_ONE_WAY | MUX_FIN_ASKED | MUX_FIN_SENT;
     if (conn->closing || stream_new(conn, flags, &stream) != TERN_OK) {
         if (stream_flood(conn)) {
             conn->tls_fault = TERN_FAULT_QUIC_RESET_FLOOD;
@@ -190,7 +190,7 @@ void quic_stream_close_if_done(struct tern_quic_conn *conn, struct quic_stream *
 void quic_stream_stop(struct tern_quic_conn *conn, struct quic_stream *stream)
 {
     struct tern_mux_stream *base = &stream->base;
-    if (base->flags & (QUIC_STOPPED | MUX_FIN_SENT))
+    if (base->flags & ((uint32_t)QUIC_STOPPED | MUX_FIN_SENT))
         return;
     base->flags |= QUIC_STOPPED;
     stream_release(conn, stream, base->sent);
@@ -278,7 +278,7 @@ int quic_stream_closed(struct tern_quic_conn *conn, struct quic_stream *stream, 
     }
     struct tern_mux_stream *base = &stream->base;
     stream_release(conn, stream, 0);
-    base->flags &= ~(uint32_t)(QUIC_ON_WIRE | MUX_RST_DUE);
+    base->flags &= ~((uint32_t)QUIC_ON_WIRE | MUX_RST_DUE);
     if (!stream_dead(stream) && !(base->flags & MUX_FIN_SENT)) {
         if (code != QUIC_CODE_NONE)
             stream_die(conn, stream, code);
@@ -344,7 +344,7 @@ static void stream_again(struct tern_quic_conn *conn, struct quic_stream *stream
         return;
     if (tern_mux_stream_unsent(base) + base->sent == 0 && !(base->flags & MUX_FIN_ASKED))
         base->flags |= MUX_ANNOUNCE;
-    base->flags &= ~(uint32_t)(QUIC_ON_WIRE | MUX_FIN_SENT | MUX_RST_DUE);
+    base->flags &= ~((uint32_t)QUIC_ON_WIRE | MUX_FIN_SENT | MUX_RST_DUE);
     conn->unacked -= base->sent;
     base->sent = 0;
     stream->cursor = NULL;
@@ -376,7 +376,7 @@ void quic_streams_again(struct tern_quic_conn *conn)
 
 static void stream_off(struct tern_quic_conn *conn, struct quic_stream *stream)
 {
-    stream->base.flags &= ~(uint32_t)(QUIC_ON_WIRE | MUX_RST_DUE);
+    stream->base.flags &= ~((uint32_t)QUIC_ON_WIRE | MUX_RST_DUE);
     tern_schedule_remove(&conn->streams.schedule, &stream->base.turn);
     stream_settle(conn, stream);
 }
