@@ -2,8 +2,7 @@
  * A network of datagrams in virtual time: for tests of what lives on UDP (QUIC, WebRTC,
  * WebTransport). Everything is drawn from one seed, so a failing run repeats.
  *
- *     socket ─ send ─► its link: rate, queue, latency, loss, order, harm ─► who has the address ─
- * recv
+ *     socket ─ send ─► its link: rate, queue, latency, loss, order ─► who has the address ─ recv
  *
  * Each socket sends through a link of its own, so the two directions of a path may differ. A socket
  * is bound to one address and seen by others at another if a NAT is in between: datagram_net_remap

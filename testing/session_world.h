@@ -5,8 +5,10 @@
  *
  *     struct session_world world;
  *     session_world_init(&world, seed, on_event, &test);
- *     a = session_world_add(&world, transport);  socket = session_world_bind(&world, a, &at,
- * &link); … dial … assert_true(session_world_run_until(&world, done, &test, 5 * TERN_SECOND));
+ *     node = session_world_add(&world, transport);
+ *     socket = session_world_bind(&world, node, &at, &link);
+ *     … dial …
+ *     assert_true(session_world_run_until(&world, done, &test, 5 * TERN_SECOND));
  *
  * on_event answers an OFFER before it returns, by the transport's accept or refuse.
  */
