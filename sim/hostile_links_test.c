@@ -26,7 +26,7 @@ struct row {
     unsigned jobs;       /* of public-key work, of both ends, that a link gets to */
     uint32_t nodes;      /* 0: 8 */
     uint32_t links;      /* 0: 40 */
-    const char *refusal; /* which limit holds them; NULL: upgrading_shared */
+    const char *refusal; /* which limit holds them; NULL: transient_shared */
     uint64_t held;       /* links that it lets be; 0: half of the places for upgrades */
     bool shuts_out;      /* more addresses than places: a newcomer has to wait until they leave */
 };
@@ -45,12 +45,12 @@ static const struct row upgrades[] = {
     {.name = "silence of one address",
      .nodes = 1,
      .links = 300,
-     .refusal = "upgrading_per_ip_max",
+     .refusal = "transient_per_address",
      .held = UPGRADING_PER_IP_MAX},
     {.name = "silence of more addresses than places",
      .nodes = 150,
      .links = 2,
-     .refusal = "upgrading_max",
+     .refusal = "transient.connections_in",
      .held = UPGRADING_MAX,
      .shuts_out = true},
 };
@@ -188,10 +188,10 @@ static void expect_time_outs(const struct row *row)
 /* The attack comes up to the limit, and that limit holds it. Each link got as far as it should. */
 static void expect_held(const struct row *row, uint64_t held, uint64_t jobs)
 {
-    const char *scope = row->refusal == NULL ? "upgrading_shared" : row->refusal;
+    const char *scope = row->refusal == NULL ? "transient_shared" : row->refusal;
     const struct tern_refusal *refusal =
         tern_swarm_last_refusal(tern_host_core_swarm(hosts.hosts[0].core));
-    if (refusal->scope == NULL || strcmp(refusal->scope, scope) != 0)
+    if (refusal->limit_info == NULL || strcmp(refusal->limit_info->option, scope) != 0)
         fail_msg("%s: it is not %s that holds them", row->name, scope);
     if (metric(TERN_METRIC_SWARM_CONNECTIONS) < held)
         fail_msg("%s: %u connections alone", row->name,

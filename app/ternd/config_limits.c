@@ -14,42 +14,15 @@ static void limits_row(const char *name, uint64_t value, const char *what)
         printf("%-34s %14llu  %s\n", name, (unsigned long long)value, what);
 }
 
-static void limits_scope(const char *scope, const struct tern_scope_limits *limits)
-{
-    static const char *const resources[TERN_RESOURCE_COUNT] = {
-        [TERN_RESOURCE_MEMORY] = "memory_bytes",
-        [TERN_RESOURCE_STREAMS_IN] = "streams_in",
-        [TERN_RESOURCE_STREAMS_OUT] = "streams_out",
-        [TERN_RESOURCE_CONNECTIONS_IN] = "connections_in",
-        [TERN_RESOURCE_CONNECTIONS_OUT] = "connections_out",
-        [TERN_RESOURCE_FDS] = "fds",
-    };
-    for (unsigned i = 0; i < TERN_RESOURCE_COUNT; i++) {
-        char name[64];
-        if (limits->max[i] == 0)
-            continue;
-        snprintf(name, sizeof name, "%s.%s", scope, resources[i]);
-        limits_row(name, limits->max[i], "");
-    }
-}
-
 static void limits_swarm(enum tern_swarm_profile profile)
 {
     struct tern_swarm_limits limits;
     tern_swarm_limits_profile(&limits, profile);
     printf("network, profile %s\n", config_profile_name(profile));
-    limits_scope("system", &limits.system);
-    limits_scope("peer", &limits.peer);
-    limits_scope("connection", &limits.connection);
-    limits_scope("protocol", &limits.protocol);
-    limits_row("connections_per_peer", limits.connections_per_peer_max, "connections to one peer");
-    limits_row("upgrading", limits.upgrading_max, "inbound connections still being secured");
-    limits_row("upgrading_per_ip", limits.upgrading_per_ip_max, "of them from one address");
-    limits_row("dials", limits.dials_max, "addresses being tried at once");
-    limits_row("dials_per_peer", limits.dials_per_peer_max, "of them of one peer");
-    limits_row("dials_waiting", limits.dials_waiting_max, "peers being dialled");
-    limits_row("peers", limits.peers_max, "peers in the address book");
-    limits_row("windows_bytes", limits.windows_max, "receive windows of all streams together");
+    for (int i = 0; i < TERN_LIMIT_COUNT; i++) {
+        const struct tern_limit_info *info = tern_limit_info((enum tern_limit)i);
+        limits_row(info->option, tern_limit_get(&limits, (enum tern_limit)i), info->what);
+    }
 }
 
 static void limits_chain(void)

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-/* system > protocol > peer > connection > stream, and a few to spare. */
+/* system > peer > connection > stream, and many to spare. */
 enum { SCOPE_DEPTH_MAX = 16 };
 
 void tern_scope_init(struct tern_scope *scope, const char *name, struct tern_scope *parent,
@@ -41,6 +41,13 @@ static tern_err scope_error(enum tern_resource resource)
     TERN_UNREACHABLE();
 }
 
+static const struct tern_scope_watch *scope_watch(const struct tern_scope *scope)
+{
+    while (scope->parent != NULL)
+        scope = scope->parent;
+    return scope->watch;
+}
+
 static bool scope_admits(const struct tern_scope *scope, enum tern_resource resource,
                          uint64_t amount)
 {
@@ -75,7 +82,10 @@ tern_err tern_scope_reserve(struct tern_scope *scope, enum tern_resource resourc
     if (refused_by != NULL)
         *refused_by = refuser;
     if (refuser != NULL) {
+        const struct tern_scope_watch *watch = scope_watch(scope);
         refuser->refused[resource]++;
+        if (watch != NULL)
+            watch->refused(watch->context, refuser, scope, resource, amount);
         return scope_error(resource);
     }
     for (struct tern_scope *s = scope; s != NULL; s = s->parent)

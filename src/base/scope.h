@@ -1,8 +1,8 @@
 /*
  * Resource scopes: every byte, stream, connection and file descriptor is charged to a scope and to
- * all its parents (system > protocol > peer > connection > stream). A reservation that any of them
- * refuses changes nothing. The scope that refused is named, so the message can say which limit and
- * how full.
+ * all its parents (system > peer > connection, and what else an owner makes). A reservation that
+ * any of them refuses changes nothing. The scope that refused is named, so the message can say
+ * which limit and how full.
  */
 #ifndef TERN_BASE_SCOPE_H
 #define TERN_BASE_SCOPE_H
@@ -24,12 +24,22 @@ struct tern_scope_limits {
     uint64_t max[TERN_RESOURCE_COUNT]; /* 0: no limit of its own */
 };
 
+struct tern_scope;
+
+/* Who wants to hear of refusals: told which scope had no room, and which one was asked. */
+struct tern_scope_watch {
+    void (*refused)(void *context, const struct tern_scope *by, const struct tern_scope *asked,
+                    enum tern_resource resource, uint64_t amount);
+    void *context;
+};
+
 struct tern_scope {
     const char *name; /* such as "system" or "peer"; static text */
     struct tern_scope *parent;
+    const struct tern_scope_watch *watch; /* of the root alone; NULL: nobody watches */
     struct tern_scope_limits limits;
     uint64_t used[TERN_RESOURCE_COUNT];
-    uint64_t refused[TERN_RESOURCE_COUNT];
+    uint32_t refused[TERN_RESOURCE_COUNT];
     uint64_t fail_at; /* tests: make this reservation (counted from 1) fail; 0: none. Root only. */
     uint64_t reservations;
 };

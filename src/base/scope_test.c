@@ -57,6 +57,42 @@ static void a_refusal_changes_nothing_and_names_the_scope(void **state)
     assert_ok(tern_scope_reserve(&tree.connection, TERN_RESOURCE_MEMORY, 50, NULL));
 }
 
+struct heard {
+    const struct tern_scope *by;
+    const struct tern_scope *asked;
+    enum tern_resource resource;
+    uint64_t amount;
+    int times;
+};
+
+static void hear(void *context, const struct tern_scope *by, const struct tern_scope *asked,
+                 enum tern_resource resource, uint64_t amount)
+{
+    struct heard *heard = context;
+    int times = heard->times + 1;
+    *heard = (struct heard){
+        .by = by, .asked = asked, .resource = resource, .amount = amount, .times = times};
+}
+
+static void who_watches_the_root_hears_of_refusals(void **state)
+{
+    (void)state;
+    struct tree tree;
+    struct heard heard = {.times = 0};
+    const struct tern_scope_watch watch = {.refused = hear, .context = &heard};
+    plant(&tree);
+    tree.system.watch = &watch;
+    assert_ok(tern_scope_reserve(&tree.connection, TERN_RESOURCE_STREAMS_IN, 2, NULL));
+    assert_int_equal(heard.times, 0);
+    assert_int_equal(tern_scope_reserve(&tree.connection, TERN_RESOURCE_STREAMS_IN, 1, NULL),
+                     TERN_ERR_SCOPE_STREAMS);
+    assert_int_equal(heard.times, 1);
+    assert_ptr_equal(heard.by, &tree.peer);
+    assert_ptr_equal(heard.asked, &tree.connection);
+    assert_int_equal(heard.resource, TERN_RESOURCE_STREAMS_IN);
+    assert_int_equal(heard.amount, 1);
+}
+
 static void amounts_near_the_top_do_not_wrap(void **state)
 {
     (void)state;
@@ -132,6 +168,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_reservation_is_charged_to_all_parents),
         cmocka_unit_test(a_refusal_changes_nothing_and_names_the_scope),
+        cmocka_unit_test(who_watches_the_root_hears_of_refusals),
         cmocka_unit_test(amounts_near_the_top_do_not_wrap),
         cmocka_unit_test(each_resource_has_its_error_and_its_name),
         cmocka_unit_test(the_armed_reservation_fails),

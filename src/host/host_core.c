@@ -393,6 +393,7 @@ struct tern_exchange *tern_host_core_exchange(struct tern_host_core *core)
 
 struct tern_metrics *tern_host_core_metrics(struct tern_host_core *core)
 {
+    tern_swarm_update_metrics(core->swarm);
     return &core->metrics;
 }
 

@@ -17,17 +17,29 @@ void tern_frame_reader_fini(struct tern_frame_reader *reader)
     reader->taken = 0;
 }
 
-static tern_err frame_append(struct tern_frame_reader *reader, struct tern_view bytes)
+/* frame_grow makes room; what the reader holds counts as memory of its stream. */
+static tern_err frame_grow(struct tern_frame_reader *reader, struct tern_swarm *swarm,
+                           struct tern_stream stream, size_t needed)
+{
+    size_t capacity = tern_max_size(needed, 2 * reader->capacity);
+    size_t more = capacity - reader->capacity;
+    TERN_TRY(tern_swarm_reserve_stream_memory(swarm, stream, more));
+    uint8_t *grown = tern_mem_realloc(reader->mem, reader->bytes, reader->capacity, capacity);
+    if (grown == NULL) {
+        tern_swarm_release_stream_memory(swarm, stream, more);
+        return TERN_ERR_MEMORY;
+    }
+    reader->bytes = grown;
+    reader->capacity = capacity;
+    return TERN_OK;
+}
+
+static tern_err frame_append(struct tern_frame_reader *reader, struct tern_swarm *swarm,
+                             struct tern_stream stream, struct tern_view bytes)
 {
     size_t needed = reader->size + bytes.size;
-    if (needed > reader->capacity) {
-        size_t capacity = tern_max_size(needed, 2 * reader->capacity);
-        uint8_t *grown = tern_mem_realloc(reader->mem, reader->bytes, reader->capacity, capacity);
-        if (grown == NULL)
-            return TERN_ERR_MEMORY;
-        reader->bytes = grown;
-        reader->capacity = capacity;
-    }
+    if (needed > reader->capacity)
+        TERN_TRY(frame_grow(reader, swarm, stream, needed));
     if (bytes.size > 0)
         memcpy(reader->bytes + reader->size, bytes.data, bytes.size);
     reader->size = needed;
@@ -57,7 +69,7 @@ tern_err tern_frame_read(struct tern_frame_reader *reader, struct tern_swarm *sw
         /* No more than one message ahead: what a peer sends too early waits in its window. */
         size_t room = reader->size_max + 16 - tern_min_size(reader->size, reader->size_max + 15);
         size_t take = tern_min_size(bytes.view.size, room);
-        TERN_TRY(frame_append(reader, tern_view_of(bytes.view.data, take)));
+        TERN_TRY(frame_append(reader, swarm, stream, tern_view_of(bytes.view.data, take)));
         tern_swarm_consume(swarm, stream, take);
     }
 }

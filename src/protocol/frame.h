@@ -1,6 +1,7 @@
 /*
  * Varint-length-delimited messages on a stream: how identify, requests and most libp2p protocols
- * frame what they say. A reader collects one message at a time in memory of its own, bounded.
+ * frame what they say. A reader collects one message at a time in memory of its own, bounded, which
+ * counts as memory of the stream until that ends.
  */
 #ifndef TERN_PROTOCOL_FRAME_H
 #define TERN_PROTOCOL_FRAME_H
@@ -26,7 +27,8 @@ void tern_frame_reader_fini(struct tern_frame_reader *reader);
 
 /* tern_frame_read gives the next whole message, borrowed until the next call. TERN_ERR_AGAIN: wait
  * for READABLE. TERN_ERR_END: the remote ended its side between messages. TERN_ERR_TRUNCATED: it
- * ended inside one. TERN_ERR_TOO_LARGE, MALFORMED, NOT_MINIMAL, MEMORY, RESET, STALE. */
+ * ended inside one. TERN_ERR_TOO_LARGE, MALFORMED, NOT_MINIMAL, MEMORY, SCOPE_MEMORY, RESET, STALE.
+ */
 TERN_NODISCARD tern_err tern_frame_read(struct tern_frame_reader *reader, struct tern_swarm *swarm,
                                         struct tern_stream stream, struct tern_view *message);
 

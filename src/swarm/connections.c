@@ -58,8 +58,10 @@ static tern_err conns_link_reserve(struct tern_swarm *s, uint32_t slot)
     struct swarm_conns *conns = &s->conns;
     if (slot < conns->by_link_count)
         return TERN_OK;
-    if (slot >= s->config.limits.links_max)
+    if (slot >= s->config.limits.links_max) {
+        tern_limits_refuse_number(s, TERN_LIMIT_LINKS, slot, NULL);
         return TERN_ERR_FULL;
+    }
     uint32_t count = conns->by_link_count == 0 ? CONNS_LINKS_FIRST : conns->by_link_count;
     while (count <= slot)
         count *= 2; /* links_max is at most 2^24 */
@@ -80,17 +82,17 @@ static uint64_t conns_fds(const struct swarm_conn *c)
     return c->link == TERN_LINK_NONE ? 0 : 1;
 }
 
-static tern_err conns_charge(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
+static tern_err conns_charge(struct swarm_conn *c)
 {
     enum tern_resource direction =
         c->outbound ? TERN_RESOURCE_CONNECTIONS_OUT : TERN_RESOURCE_CONNECTIONS_IN;
-    TERN_TRY(tern_limits_reserve(s, now, &c->scope, direction, 1));
-    tern_err err = tern_limits_reserve(s, now, &c->scope, TERN_RESOURCE_FDS, conns_fds(c));
+    TERN_TRY(tern_scope_reserve(&c->scope, direction, 1, NULL));
+    tern_err err = tern_scope_reserve(&c->scope, TERN_RESOURCE_FDS, conns_fds(c), NULL);
     if (err != TERN_OK) {
         tern_scope_release(&c->scope, direction, 1);
         return err;
     }
-    err = tern_limits_reserve(s, now, &c->scope, TERN_RESOURCE_MEMORY, sizeof *c);
+    err = tern_scope_reserve(&c->scope, TERN_RESOURCE_MEMORY, sizeof *c, NULL);
     if (err != TERN_OK) {
         tern_scope_release(&c->scope, TERN_RESOURCE_FDS, conns_fds(c));
         tern_scope_release(&c->scope, direction, 1);
@@ -170,7 +172,8 @@ static struct swarm_conn *conns_alloc(struct tern_swarm *s, tern_time now,
     tern_list_init(&c->dirty);
     tern_list_init(&c->command);
     tern_list_init(&c->all);
-    tern_scope_init(&c->scope, "connection", &s->upgrading, &s->config.limits.connection);
+    tern_limits_scope_init(&c->scope, TERN_SCOPE_CONNECTION, &s->transient,
+                           &s->config.limits.connection);
     return c;
 }
 
@@ -214,7 +217,7 @@ tern_err tern_conns_born(struct tern_swarm *s, tern_time now, const struct swarm
     struct swarm_conn *c = conns_alloc(s, now, birth);
     if (c == NULL)
         return TERN_ERR_MEMORY;
-    tern_err err = conns_charge(s, now, c);
+    tern_err err = conns_charge(c);
     if (err == TERN_OK) {
         err = tern_slots_add(&s->conns.slots, c, &c->handle);
         if (err == TERN_OK) {
@@ -235,7 +238,7 @@ tern_err tern_conns_born(struct tern_swarm *s, tern_time now, const struct swarm
 }
 
 /* conns_upgrading_from counts inbound upgrades from one address: a flood that never speaks is held
- * to a share of the upgrading slots. The list is short (upgrading_max), so it is walked. */
+ * to a share of the transient scope. The list is as short as that lets it be, so it is walked. */
 static uint32_t conns_upgrading_from(const struct tern_swarm *s, const struct tern_endpoint *from)
 {
     uint32_t count = 0;
@@ -246,37 +249,27 @@ static uint32_t conns_upgrading_from(const struct tern_swarm *s, const struct te
     return count;
 }
 
-static void conns_refuse(struct tern_swarm *s, tern_time now, const char *scope, uint32_t used,
-                         uint32_t limit)
-{
-    tern_limits_refuse(
-        s, now,
-        &(struct tern_refusal){
-            .scope = scope, .resource = "connections", .used = used, .limit = limit});
-}
-
-/* conns_admit_upgrade: an address that has an upgrade under way is given another one as long as
- * half of all places are free. The other half is for addresses that have none: a few whose upgrades
- * never end do not shut out everybody else. */
-static tern_err conns_admit_upgrade(struct tern_swarm *s, tern_time now,
-                                    const struct tern_endpoint *from)
+/* conns_admit_transient: an address that has an upgrade under way is given another one as long as
+ * less than transient_shared are. The rest of the places is for addresses that have none: a few
+ * whose upgrades never end do not shut out everybody else. */
+static tern_err conns_admit_transient(struct tern_swarm *s, const struct tern_endpoint *from)
 {
     const struct tern_swarm_limits *limits = &s->config.limits;
-    uint32_t max = limits->upgrading_max;
-    uint32_t all = s->conns.upgrading_in_count;
-    if (max != 0 && all >= max) {
-        conns_refuse(s, now, "upgrading_max", all, max);
-        return TERN_ERR_SCOPE_CONNECTIONS;
-    }
-    if (max == 0 && limits->upgrading_per_ip_max == 0)
+    uint64_t all = s->transient.used[TERN_RESOURCE_CONNECTIONS_IN];
+    uint32_t max = limits->transient_per_address_max;
+    uint32_t shared = limits->transient_shared_max;
+    uint64_t places = s->transient.limits.max[TERN_RESOURCE_CONNECTIONS_IN];
+    if (places != 0 && all >= places) /* full is full, whoever asks: the scope says so */
+        return tern_scope_reserve(&s->transient, TERN_RESOURCE_CONNECTIONS_IN, 1, NULL);
+    if (max == 0 && shared == 0)
         return TERN_OK;
     uint32_t same = conns_upgrading_from(s, from);
-    if (limits->upgrading_per_ip_max != 0 && same >= limits->upgrading_per_ip_max) {
-        conns_refuse(s, now, "upgrading_per_ip_max", same, limits->upgrading_per_ip_max);
+    if (max != 0 && same >= max) {
+        tern_limits_refuse_number(s, TERN_LIMIT_TRANSIENT_PER_ADDRESS, same, NULL);
         return TERN_ERR_SCOPE_CONNECTIONS;
     }
-    if (max != 0 && same > 0 && all >= max - max / 2) {
-        conns_refuse(s, now, "upgrading_shared", all, max - max / 2);
+    if (shared != 0 && same > 0 && all >= shared) {
+        tern_limits_refuse_number(s, TERN_LIMIT_TRANSIENT_SHARED, all, NULL);
         return TERN_ERR_SCOPE_CONNECTIONS;
     }
     return TERN_OK;
@@ -284,11 +277,12 @@ static tern_err conns_admit_upgrade(struct tern_swarm *s, tern_time now,
 
 tern_err tern_conns_admit(struct tern_swarm *s, tern_time now, const struct tern_endpoint *remote)
 {
+    (void)now;
     if (s->down)
         return TERN_ERR_CLOSED;
     if (!tern_gate_allows(s, remote, NULL))
         return TERN_ERR_GATED;
-    return conns_admit_upgrade(s, now, remote);
+    return conns_admit_transient(s, remote);
 }
 
 void tern_conns_accepted(struct tern_swarm *s, tern_time now, const struct tern_input *in)

@@ -100,11 +100,7 @@ static tern_err dial_new(struct tern_swarm *s, tern_time now, const struct tern_
 {
     uint32_t max = s->config.limits.dials_waiting_max;
     if (max != 0 && s->dials.active_count >= max) {
-        tern_limits_refuse(s, now,
-                           &(struct tern_refusal){.scope = "dials_waiting_max",
-                                                  .resource = "dials",
-                                                  .used = s->dials.active_count,
-                                                  .limit = max});
+        tern_limits_refuse_number(s, TERN_LIMIT_DIALS_WAITING, s->dials.active_count, NULL);
         return TERN_ERR_FULL;
     }
     struct swarm_dial *d = tern_mem_zalloc(s->mem, sizeof *d);

@@ -26,18 +26,17 @@ void tern_dials_release(struct tern_swarm *s, struct swarm_candidate *candidate)
     if (!candidate->reserved)
         return;
     candidate->reserved = false;
-    tern_scope_release(&s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1);
-    tern_scope_release(&s->upgrading, TERN_RESOURCE_FDS, attempt_fds(candidate));
+    tern_scope_release(&s->transient, TERN_RESOURCE_CONNECTIONS_OUT, 1);
+    tern_scope_release(&s->transient, TERN_RESOURCE_FDS, attempt_fds(candidate));
 }
 
-static tern_err attempt_reserve(struct tern_swarm *s, tern_time now,
-                                struct swarm_candidate *candidate)
+static tern_err attempt_reserve(struct tern_swarm *s, struct swarm_candidate *candidate)
 {
-    TERN_TRY(tern_limits_reserve(s, now, &s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1));
+    TERN_TRY(tern_scope_reserve(&s->transient, TERN_RESOURCE_CONNECTIONS_OUT, 1, NULL));
     tern_err err =
-        tern_limits_reserve(s, now, &s->upgrading, TERN_RESOURCE_FDS, attempt_fds(candidate));
+        tern_scope_reserve(&s->transient, TERN_RESOURCE_FDS, attempt_fds(candidate), NULL);
     if (err != TERN_OK)
-        tern_scope_release(&s->upgrading, TERN_RESOURCE_CONNECTIONS_OUT, 1);
+        tern_scope_release(&s->transient, TERN_RESOURCE_CONNECTIONS_OUT, 1);
     candidate->reserved = err == TERN_OK;
     return err;
 }
@@ -190,7 +189,7 @@ static void attempt_start(struct tern_swarm *s, tern_time now, struct swarm_dial
     s->dials.in_flight++;
     TERN_TRACE(s->config.trace, now, SWARM_ATTEMPT, d->handle, candidate->attempt,
                candidate->route.endpoint.port);
-    tern_err err = attempt_reserve(s, now, candidate);
+    tern_err err = attempt_reserve(s, candidate);
     if (err != TERN_OK) {
         candidate->state = SWARM_CANDIDATE_DONE;
         attempt_end(s, now, d, candidate, err);

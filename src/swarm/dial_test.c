@@ -196,7 +196,7 @@ static void dials_under_way_are_bounded_with_an_explanation(void **state)
     assert_int_equal(dial(sc->a, NULL, &addr, 1, 2), TERN_OK);
     assert_int_equal(dial(sc->a, NULL, &addr, 1, 3), TERN_ERR_FULL);
     const struct tern_refusal *refusal = tern_swarm_last_refusal(sc->a->swarm);
-    assert_string_equal(refusal->scope, "dials_waiting_max");
+    assert_string_equal(refusal->limit_info->option, "dials_waiting");
     assert_int_equal(refusal->used, 2);
     assert_int_equal(refusal->limit, 2);
 }
@@ -215,7 +215,7 @@ static void a_limit_explains_itself_in_the_dials_row(void **state)
     assert_int_equal(test_dial_done(sc->a, 2)->event.err, TERN_ERR_SCOPE_FDS);
     const struct tern_dial_attempt *rows;
     assert_int_equal(tern_swarm_dial_attempts(sc->a->swarm, 2, &rows), 1);
-    assert_string_equal(rows[0].refusal.scope, "system");
+    assert_string_equal(rows[0].refusal.limit_info->option, "system.fds");
     assert_int_equal(rows[0].refusal.used, 1);
     assert_int_equal(rows[0].refusal.limit, 1);
 }

@@ -41,12 +41,12 @@ static void start_b(struct scene *sc)
     test_listen(sc->b);
 }
 
-static void expect_refusal(const struct test_node *node, const char *scope, uint64_t used,
+static void expect_refusal(const struct test_node *node, const char *option, uint64_t used,
                            uint64_t limit)
 {
     const struct tern_refusal *refusal = tern_swarm_last_refusal(node->swarm);
-    assert_non_null(refusal->scope);
-    assert_string_equal(refusal->scope, scope);
+    assert_non_null(refusal->limit_info);
+    assert_string_equal(refusal->limit_info->option, option);
     assert_int_equal(refusal->used, used);
     assert_int_equal(refusal->limit, limit);
     assert_true(node->world->traced[TERN_TRACE_SWARM_LIMIT] > 0);
@@ -58,20 +58,20 @@ static void expect_refusal(const struct test_node *node, const char *scope, uint
 static void links_that_never_upgrade_are_held_to_their_share(void **state)
 {
     struct scene *sc = *state;
-    sc->b->config.limits.upgrading_max = 20;
-    sc->b->config.limits.upgrading_per_ip_max = 5;
+    sc->b->config.limits.transient.max[TERN_RESOURCE_CONNECTIONS_IN] = 20;
+    sc->b->config.limits.transient_per_address_max = 5;
     start_b(sc);
     for (int i = 0; i < 50; i++)
         test_stranger(sc->b, test_endpoint("6.6.6.6", (uint16_t)(1000 + i)));
     assert_int_equal(sc->b->swarm->conns.count, 5);
-    expect_refusal(sc->b, "upgrading_per_ip_max", 5, 5);
+    expect_refusal(sc->b, "transient_per_address", 5, 5);
     for (int i = 0; i < 50; i++) {
         char text[32];
         snprintf(text, sizeof text, "6.6.7.%d", i);
         test_stranger(sc->b, test_endpoint(text, 1000));
     }
     assert_int_equal(sc->b->swarm->conns.count, 20);
-    expect_refusal(sc->b, "upgrading_max", 20, 20);
+    expect_refusal(sc->b, "transient.connections_in", 20, 20);
     test_run(sc->w, sc->b->config.upgrade_timeout_ns + TERN_SECOND);
     assert_int_equal(sc->b->swarm->conns.count, 0);
     assert_int_equal(sc->b->swarm->system.used[TERN_RESOURCE_FDS], 0);
@@ -84,21 +84,22 @@ static void a_few_addresses_do_not_shut_out_the_others(void **state)
 {
     struct scene *sc = *state;
     char text[32];
-    sc->b->config.limits.upgrading_max = 20;
-    sc->b->config.limits.upgrading_per_ip_max = 8;
+    sc->b->config.limits.transient.max[TERN_RESOURCE_CONNECTIONS_IN] = 20;
+    sc->b->config.limits.transient_shared_max = 10;
+    sc->b->config.limits.transient_per_address_max = 8;
     start_b(sc);
     for (int i = 0; i < 60; i++) {
         snprintf(text, sizeof text, "6.6.6.%d", i % 6);
         test_stranger(sc->b, test_endpoint(text, (uint16_t)(1000 + i)));
     }
     assert_int_equal(sc->b->swarm->conns.count, 10);
-    expect_refusal(sc->b, "upgrading_shared", 10, 10);
+    expect_refusal(sc->b, "transient_shared", 10, 10);
     for (int i = 0; i < 9; i++) {
         snprintf(text, sizeof text, "6.6.7.%d", i);
         test_stranger(sc->b, test_endpoint(text, 1000));
         test_stranger(sc->b, test_endpoint(text, 1001));
         assert_int_equal(sc->b->swarm->conns.count, 11 + i);
-        expect_refusal(sc->b, "upgrading_shared", 11 + (uint64_t)i, 10);
+        expect_refusal(sc->b, "transient_shared", 11 + (uint64_t)i, 10);
     }
     assert_int_not_equal(test_connect(sc->a, sc->b), 0);
 }
@@ -106,8 +107,9 @@ static void a_few_addresses_do_not_shut_out_the_others(void **state)
 static void without_a_limit_an_address_has_as_many_as_it_likes(void **state)
 {
     struct scene *sc = *state;
-    sc->b->config.limits.upgrading_max = 0;
-    sc->b->config.limits.upgrading_per_ip_max = 0;
+    sc->b->config.limits.transient.max[TERN_RESOURCE_CONNECTIONS_IN] = 0;
+    sc->b->config.limits.transient_shared_max = 0;
+    sc->b->config.limits.transient_per_address_max = 0;
     start_b(sc);
     for (int i = 0; i < 50; i++)
         test_stranger(sc->b, test_endpoint("6.6.6.6", (uint16_t)(1000 + i)));
@@ -117,7 +119,7 @@ static void without_a_limit_an_address_has_as_many_as_it_likes(void **state)
 static void one_ipv6_household_counts_as_one(void **state)
 {
     struct scene *sc = *state;
-    sc->b->config.limits.upgrading_per_ip_max = 3;
+    sc->b->config.limits.transient_per_address_max = 3;
     start_b(sc);
     for (int i = 0; i < 10; i++) {
         char text[64];
@@ -186,8 +188,7 @@ static void connections_in_the_system_are_bounded(void **state)
     assert_true(test_node_start(c));
     assert_int_not_equal(test_connect(sc->a, sc->b), 0);
     assert_int_equal(test_connect(c, sc->b), 0);
-    expect_refusal(sc->b, "system", 1, 1);
-    assert_string_equal(tern_swarm_last_refusal(sc->b->swarm)->resource, "connections in");
+    expect_refusal(sc->b, "system.connections_in", 1, 1);
 }
 
 static void memory_in_the_system_is_bounded(void **state)
@@ -196,7 +197,7 @@ static void memory_in_the_system_is_bounded(void **state)
     sc->b->config.limits.system.max[TERN_RESOURCE_MEMORY] = sizeof(struct swarm_conn) - 1;
     start_b(sc);
     assert_int_equal(test_connect(sc->a, sc->b), 0);
-    expect_refusal(sc->b, "system", 0, sizeof(struct swarm_conn) - 1);
+    expect_refusal(sc->b, "system.memory", 0, sizeof(struct swarm_conn) - 1);
 }
 
 /* dial_again makes one more connection between the same two, as a remote with bad manners would. */
@@ -219,7 +220,7 @@ static void connections_of_one_peer_are_bounded(void **state)
     assert_int_not_equal(test_connect(sc->a, sc->b), 0);
     assert_int_equal(dial_again(sc->a, sc->b, 1), TERN_OK);
     assert_int_equal(dial_again(sc->a, sc->b, 2), TERN_OK);
-    expect_refusal(sc->b, "connections_per_peer_max", 2, 2);
+    expect_refusal(sc->b, "connections_per_peer", 2, 2);
     assert_int_equal(test_count(sc->b, TERN_SWARM_CONNECTION_UP), 2);
     test_run(sc->w, 10 * TERN_SECOND);
     assert_int_equal(sc->b->swarm->conns.count, 2);
@@ -232,7 +233,7 @@ static void the_peer_scope_is_a_limit_too(void **state)
     start_b(sc);
     assert_int_not_equal(test_connect(sc->a, sc->b), 0);
     assert_int_equal(dial_again(sc->a, sc->b, 1), TERN_OK);
-    expect_refusal(sc->b, "peer", 1, 1);
+    expect_refusal(sc->b, "peer.connections_in", 1, 1);
     assert_int_equal(test_count(sc->b, TERN_SWARM_CONNECTION_UP), 1);
 }
 
@@ -264,7 +265,8 @@ static void streams_of_one_protocol_and_peer_are_bounded(void **state)
     }
     test_run(sc->w, TERN_SECOND);
     assert_int_equal(test_count(sc->b, TERN_SWARM_STREAM_OPENED), 2);
-    expect_refusal(sc->b, "inbound_per_peer_max", 2, 2);
+    expect_refusal(sc->b, "protocol_peer.streams_in", 2, 2);
+    assert_true(tern_swarm_last_refusal(sc->b->swarm)->own);
     assert_int_equal(test_count(sc->a, TERN_SWARM_STREAM_ENDED), 1);
     const struct tern_swarm_event *ended = &test_find(sc->a, TERN_SWARM_STREAM_ENDED, 0)->event;
     assert_int_equal(ended->err, TERN_ERR_RESET);
@@ -294,7 +296,7 @@ static void a_protocols_streams_are_bounded_for_all_peers(void **state)
     test_run(sc->w, TERN_SECOND);
     assert_int_equal(test_count(sc->b, TERN_SWARM_STREAM_OPENED), 3);
     assert_int_equal(test_count(sc->a, TERN_SWARM_STREAM_ENDED), 2);
-    expect_refusal(sc->b, "protocol", 3, 3);
+    expect_refusal(sc->b, "protocol.streams_in", 3, 3);
 }
 
 static void a_stream_flood_is_stopped_by_the_scope(void **state)

@@ -59,7 +59,7 @@ static struct swarm_peer *peers_new(struct tern_swarm *s, const struct swarm_con
     tern_public_key_copy(remote->public_key, &peer->key);
     tern_list_init(&peer->connections);
     tern_list_init(&peer->changed);
-    tern_scope_init(&peer->scope, "peer", &s->system, &s->config.limits.peer);
+    tern_limits_scope_init(&peer->scope, TERN_SCOPE_PEER, &s->system, &s->config.limits.peer);
     return peer;
 }
 
@@ -69,12 +69,14 @@ static void peers_leave(struct tern_swarm *s, struct swarm_peer *peer)
     tern_map_remove(&s->peers, &peer->entry);
     tern_slots_remove(&s->peer_slots, peer->handle);
     tern_list_remove(&peer->changed);
+    tern_scopes_peer_leaves(s, peer);
     peer->handle = 0;
 }
 
 static void peers_free(struct tern_swarm *s, struct swarm_peer *peer)
 {
     TERN_CHECK(peer->refs == 0 && peer->connections_count == 0);
+    tern_scopes_peer_fini(s, peer);
     tern_scope_fini(&peer->scope);
     tern_public_key_fini(&peer->key);
     tern_mem_free(s->mem, peer->protocols, peer->protocols_size);
@@ -119,21 +121,17 @@ static bool peers_has_ours(const struct swarm_peer *peer)
     return false;
 }
 
-static tern_err peers_admit(struct tern_swarm *s, tern_time now, struct swarm_peer *peer,
-                            struct swarm_conn *c)
+static tern_err peers_admit(struct tern_swarm *s, struct swarm_peer *peer, struct swarm_conn *c)
 {
     uint32_t max = s->config.limits.connections_per_peer_max;
     if (c->outbound && peers_has_ours(peer))
         return TERN_ERR_CLOSED;
     if (max != 0 && peer->connections_count >= max) {
-        tern_limits_refuse(s, now,
-                           &(struct tern_refusal){.scope = "connections_per_peer_max",
-                                                  .resource = "connections",
-                                                  .used = peer->connections_count,
-                                                  .limit = max});
+        tern_limits_refuse_number(s, TERN_LIMIT_CONNECTIONS_PER_PEER, peer->connections_count,
+                                  &peer->id);
         return TERN_ERR_SCOPE_CONNECTIONS;
     }
-    return tern_limits_move(s, now, &c->scope, &peer->scope);
+    return tern_limits_move(s, &c->scope, &peer->scope);
 }
 
 static void peers_count_connection(struct tern_swarm *s, const struct swarm_conn *c)
@@ -150,7 +148,7 @@ tern_err tern_peers_attach(struct tern_swarm *s, tern_time now, struct swarm_con
         peer = peers_new(s, c);
     if (peer == NULL)
         return TERN_ERR_MEMORY;
-    tern_err err = peers_admit(s, now, peer, c);
+    tern_err err = peers_admit(s, peer, c);
     if (err != TERN_OK) {
         if (fresh) {
             peers_leave(s, peer);

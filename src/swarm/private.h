@@ -13,6 +13,7 @@
 #include "crypto/aead.h"
 #include "secure/noise.h"
 #include "secure/tls.h"
+#include "swarm/scopes.h"
 #include "swarm/slots.h"
 #include "swarm/swarm.h"
 
@@ -50,11 +51,18 @@ struct swarm_timer {
 /* --- streams.c --- */
 
 struct swarm_stream {
-    tern_stream_id id;                    /* 0: free */
-    const struct tern_protocol *protocol; /* of inbound streams, else NULL */
+    tern_stream_id id; /* 0: free */
     uint64_t user;
-    uint32_t service;
-    bool background;
+    union {
+        struct swarm_protocol *protocol; /* what it is charged to; NULL: not known yet */
+        struct tern_view *offer;         /* names_count names: the remote chooses among them */
+    } of;
+    uint32_t memory; /* that its service keeps for it */
+    uint8_t service;
+    uint8_t place;       /* of inbound ones: in the table of served protocols */
+    uint8_t names_count; /* 0: of.protocol is meant, else of.offer */
+    bool inbound : 1;
+    bool background : 1;
 };
 
 /* --- connections.c --- */
@@ -136,6 +144,8 @@ struct swarm_peer {
     struct tern_list changed; /* PROTOCOLS is to be told */
     uint8_t *protocols;       /* sizes and names, one after the other */
     uint32_t protocols_size;
+    uint16_t shares_capacity;
+    struct swarm_share *shares; /* what services and protocols have of it */
     struct tern_scope scope;
 };
 
@@ -156,7 +166,7 @@ struct swarm_candidate {
     enum swarm_candidate_state state;
     bool want_dial, want_cancel; /* commands to give */
     bool want_socket;            /* there is none to dial from yet */
-    bool reserved;               /* charged to the upgrading scope until the world has answered */
+    bool reserved;               /* charged to the transient scope until the world has answered */
     uint32_t attempt;            /* row of attempts */
     tern_time start_at;
     tern_time deadline;
@@ -369,14 +379,23 @@ struct swarm_bans {
     struct tern_list lru;
 };
 
-struct swarm_protocol {
-    struct tern_scope scope; /* its inbound streams, of all peers */
-    bool used;
+/* A place in the table of served protocols. */
+struct swarm_place {
+    struct swarm_protocol
+        *protocol;    /* as long as it is served; NULL: free, or left to its streams */
+    uint32_t streams; /* inbound ones that point at it */
 };
 
-struct swarm_service {
-    const struct tern_service_ops *ops;
-    void *self;
+/* A scope that has no room, as it is told to tern_limits_refuse_scope. */
+struct swarm_refused {
+    enum tern_scope_kind scope;
+    enum tern_resource resource;
+    uint64_t used;
+    uint64_t limit;
+    uint64_t asked;
+    const struct swarm_peer *peer; /* these three: NULL: of none */
+    const struct swarm_service *service;
+    const struct swarm_protocol *protocol;
 };
 
 struct tern_swarm {
@@ -390,12 +409,15 @@ struct tern_swarm {
     bool tls_ready;
 
     struct tern_scope system;
-    struct tern_scope upgrading;
+    struct tern_scope transient; /* connections that are not established yet */
     struct tern_scope windows;
+    struct tern_scope_watch watch;
     struct tern_refusal refusal;
 
     struct tern_protocol protocols[TERN_SWARM_PROTOCOLS_MAX];
-    struct swarm_protocol protocol_states[TERN_SWARM_PROTOCOLS_MAX];
+    struct swarm_place places[TERN_SWARM_PROTOCOLS_MAX]; /* of protocols */
+    struct tern_map protocol_names;
+    struct tern_slots protocol_slots;
     struct tern_protocol_table protocol_table;
     struct swarm_service services[TERN_SWARM_SERVICES_MAX];
     uint32_t services_count;
@@ -727,14 +749,31 @@ bool tern_faults_add(struct tern_swarm *s, tern_time now, const struct tern_peer
 
 /* --- limits.c --- */
 
-/* tern_limits_reserve is tern_scope_reserve, with the refusal kept and traced. */
-TERN_NODISCARD tern_err tern_limits_reserve(struct tern_swarm *s, tern_time now,
-                                            struct tern_scope *scope, enum tern_resource resource,
-                                            uint64_t amount);
-/* tern_limits_refuse records the refusal of a limit that is a plain number. */
-void tern_limits_refuse(struct tern_swarm *s, tern_time now, const struct tern_refusal *refusal);
+/* tern_limits_init makes the scopes that are there as long as the swarm is. Refusals by any scope
+ * below the system's are recorded where they happen. */
+void tern_limits_init(struct tern_swarm *s);
+void tern_limits_fini(struct tern_swarm *s);
+/* tern_limits_scope_init is tern_scope_init, with the name by which refusals are told apart. */
+void tern_limits_scope_init(struct tern_scope *scope, enum tern_scope_kind kind,
+                            struct tern_scope *parent, const struct tern_scope_limits *limits);
+/* tern_limits_refuse counts, traces and keeps a refusal, whose limit_info it fills in;
+ * refuse_number is of a limit that is a number of its own, refuse_scope of a scope's. */
+void tern_limits_refuse(struct tern_swarm *s, enum tern_limit row, struct tern_refusal *refusal);
+void tern_limits_refuse_number(struct tern_swarm *s, enum tern_limit row, uint64_t used,
+                               const struct tern_peer_id *peer);
+void tern_limits_refuse_scope(struct tern_swarm *s, const struct swarm_refused *refused);
 /* tern_limits_move takes a connection's charges from one child of the system scope to another. */
-TERN_NODISCARD tern_err tern_limits_move(struct tern_swarm *s, tern_time now,
-                                         struct tern_scope *scope, struct tern_scope *parent);
+TERN_NODISCARD tern_err tern_limits_move(struct tern_swarm *s, struct tern_scope *scope,
+                                         struct tern_scope *parent);
+
+/* --- refusal.c --- */
+
+/* tern_limit_of_scope is a scope's row; TERN_LIMIT_COUNT: it has none. */
+enum tern_limit tern_limit_of_scope(enum tern_scope_kind scope, enum tern_resource resource);
+/* tern_limits_clip takes limits away that the table has no row for. */
+void tern_limits_clip(struct tern_scope_limits *limits, enum tern_scope_kind scope);
+/* tern_limits_of is the limits of a kind of scope, not NONE. */
+struct tern_scope_limits *tern_limits_of(struct tern_swarm_limits *limits,
+                                         enum tern_scope_kind scope);
 
 #endif

@@ -33,7 +33,7 @@ void tern_sessions_datagrams(struct tern_swarm *s, tern_time now, const struct t
 /* Many that do not show that they receive at their addresses: then all have to. */
 static bool sessions_crowded(const struct tern_swarm *s)
 {
-    uint32_t max = s->config.limits.upgrading_max;
+    uint64_t max = s->config.limits.transient.max[TERN_RESOURCE_CONNECTIONS_IN];
     return max != 0 && s->conns.upgrading_in_count >= max / 2;
 }
 

@@ -18,8 +18,7 @@ static struct swarm_stream *streams_find(const struct swarm_conn *c, tern_stream
 }
 
 /* streams_reserve makes room for the slot; charged to the connection. */
-static tern_err streams_reserve(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
-                                uint32_t slot)
+static tern_err streams_reserve(struct tern_swarm *s, struct swarm_conn *c, uint32_t slot)
 {
     if (slot < c->streams_capacity)
         return TERN_OK;
@@ -30,7 +29,7 @@ static tern_err streams_reserve(struct tern_swarm *s, tern_time now, struct swar
         capacity *= 2;
     size_t old_size = c->streams_capacity * sizeof c->streams[0];
     size_t new_size = capacity * sizeof c->streams[0];
-    TERN_TRY(tern_limits_reserve(s, now, &c->scope, TERN_RESOURCE_MEMORY, new_size - old_size));
+    TERN_TRY(tern_scope_reserve(&c->scope, TERN_RESOURCE_MEMORY, new_size - old_size, NULL));
     struct swarm_stream *grown = tern_mem_realloc(s->mem, c->streams, old_size, new_size);
     if (grown == NULL) {
         tern_scope_release(&c->scope, TERN_RESOURCE_MEMORY, new_size - old_size);
@@ -52,20 +51,45 @@ static void streams_put(struct swarm_conn *c, const struct swarm_stream *stream)
     c->idle_since = TERN_TIME_NEVER;
 }
 
-static struct swarm_protocol *streams_protocol(struct tern_swarm *s,
-                                               const struct tern_protocol *protocol)
+/* streams_charge is what a stream is charged to beside its connection. */
+static struct swarm_charge streams_charge(const struct swarm_conn *c,
+                                          const struct swarm_stream *stream)
 {
-    size_t i = (size_t)(protocol - s->protocols);
-    TERN_CHECK(i < TERN_SWARM_PROTOCOLS_MAX);
-    return &s->protocol_states[i];
+    return (struct swarm_charge){
+        .peer = c->peer,
+        .service = stream->service,
+        .protocol = stream->names_count > 0 ? NULL : stream->of.protocol,
+    };
+}
+
+static void streams_forget_offer(struct tern_swarm *s, const struct swarm_stream *stream)
+{
+    if (stream->names_count > 0)
+        tern_mem_free(s->mem, stream->of.offer, stream->names_count * sizeof stream->of.offer[0]);
+    else
+        tern_protocols_drop(s, stream->of.protocol);
+}
+
+/* streams_uncharge gives back all that the stream holds. */
+static void streams_uncharge(struct tern_swarm *s, struct swarm_conn *c,
+                             const struct swarm_stream *stream)
+{
+    const struct swarm_charge charge = streams_charge(c, stream);
+    if (stream->memory > 0) {
+        tern_scopes_release(s, &charge, TERN_RESOURCE_MEMORY, stream->memory);
+        tern_scope_release(&c->scope, TERN_RESOURCE_MEMORY, stream->memory);
+    }
+    tern_scopes_release(s, &charge,
+                        stream->inbound ? TERN_RESOURCE_STREAMS_IN : TERN_RESOURCE_STREAMS_OUT, 1);
+    if (stream->inbound)
+        s->places[stream->place].streams--;
+    streams_forget_offer(s, stream);
 }
 
 static void streams_drop(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
                          struct swarm_stream *stream)
 {
-    if (stream->protocol != NULL)
-        tern_scope_release(&streams_protocol(s, stream->protocol)->scope, TERN_RESOURCE_STREAMS_IN,
-                           1);
+    streams_uncharge(s, c, stream);
     TERN_CHECK(c->streams_count > 0);
     c->streams_count--;
     if (!stream->background && --c->streams_active == 0)
@@ -77,9 +101,8 @@ static void streams_drop(struct tern_swarm *s, tern_time now, struct swarm_conn 
 void tern_streams_free(struct tern_swarm *s, struct swarm_conn *c)
 {
     for (uint32_t i = 0; i < c->streams_capacity; i++)
-        if (c->streams[i].id != TERN_STREAM_NONE && c->streams[i].protocol != NULL)
-            tern_scope_release(&streams_protocol(s, c->streams[i].protocol)->scope,
-                               TERN_RESOURCE_STREAMS_IN, 1);
+        if (c->streams[i].id != TERN_STREAM_NONE)
+            streams_uncharge(s, c, &c->streams[i]);
     size_t size = c->streams_capacity * sizeof c->streams[0];
     if (size > 0)
         tern_scope_release(&c->scope, TERN_RESOURCE_MEMORY, size);
@@ -88,7 +111,7 @@ void tern_streams_free(struct tern_swarm *s, struct swarm_conn *c)
     c->streams_capacity = 0;
 }
 
-static struct tern_swarm_event streams_news(const struct swarm_conn *c,
+static struct tern_swarm_event streams_news(const struct tern_swarm *s, const struct swarm_conn *c,
                                             const struct swarm_stream *stream,
                                             enum tern_swarm_event_kind kind)
 {
@@ -98,7 +121,7 @@ static struct tern_swarm_event streams_news(const struct swarm_conn *c,
         .peer = c->peer->handle,
         .connection = c->handle,
         .stream = {.connection = c->handle, .id = stream->id},
-        .protocol = stream->protocol,
+        .protocol = stream->inbound ? &s->protocols[stream->place] : NULL,
         .user = stream->user,
     };
 }
@@ -106,7 +129,7 @@ static struct tern_swarm_event streams_news(const struct swarm_conn *c,
 static void streams_end(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
                         struct swarm_stream *stream, const struct tern_conn_event *why)
 {
-    struct tern_swarm_event news = streams_news(c, stream, TERN_SWARM_STREAM_ENDED);
+    struct tern_swarm_event news = streams_news(s, c, stream, TERN_SWARM_STREAM_ENDED);
     news.err = why->err;
     news.code = why->code;
     streams_drop(s, now, c, stream);
@@ -124,39 +147,22 @@ void tern_streams_end_all(struct tern_swarm *s, tern_time now, struct swarm_conn
     TERN_CHECK(c->streams_count == 0);
 }
 
-/* streams_inbound_count counts the peer's open inbound streams of a protocol. Walked only when one
- * is opened; the tables are bounded by the stream limits. */
-static uint32_t streams_inbound_count(const struct swarm_peer *peer,
-                                      const struct tern_protocol *protocol)
+/* streams_admit charges an inbound stream, and fills in what it is charged to; an error is a
+ * refusal. */
+static tern_err streams_admit(struct tern_swarm *s, struct swarm_conn *c,
+                              struct swarm_stream *stream)
 {
-    uint32_t count = 0;
-    TERN_LIST_FOREACH (node, &peer->connections) {
-        const struct swarm_conn *c = TERN_LIST_ENTRY(node, struct swarm_conn, siblings);
-        for (uint32_t i = 0; i < c->streams_capacity; i++)
-            count += c->streams[i].id != TERN_STREAM_NONE && c->streams[i].protocol == protocol;
-    }
-    return count;
-}
-
-/* streams_admit charges an inbound stream to its protocol; an error is a refusal. */
-static tern_err streams_admit(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
-                              const struct tern_conn_event *event)
-{
-    struct swarm_protocol *state = streams_protocol(s, event->protocol);
-    if (!state->used)
-        return TERN_ERR_NO_PROTOCOL;
-    uint32_t max = event->protocol->inbound_per_peer_max;
-    uint32_t used = max == 0 ? 0 : streams_inbound_count(c->peer, event->protocol);
-    if (max != 0 && used >= max) {
-        tern_limits_refuse(s, now,
-                           &(struct tern_refusal){.scope = "inbound_per_peer_max",
-                                                  .resource = "streams in",
-                                                  .used = used,
-                                                  .limit = max});
-        return TERN_ERR_SCOPE_STREAMS;
-    }
-    TERN_TRY(streams_reserve(s, now, c, streams_slot(event->stream)));
-    return tern_limits_reserve(s, now, &state->scope, TERN_RESOURCE_STREAMS_IN, 1);
+    struct swarm_place *place = &s->places[stream->place];
+    if (place->protocol == NULL)
+        return TERN_ERR_NO_PROTOCOL; /* served no more since it was agreed on */
+    const struct swarm_charge charge = {
+        .peer = c->peer, .service = stream->service, .protocol = place->protocol};
+    TERN_TRY(streams_reserve(s, c, streams_slot(stream->id)));
+    TERN_TRY(tern_scopes_reserve(s, &charge, TERN_RESOURCE_STREAMS_IN, 1));
+    stream->of.protocol = place->protocol;
+    place->protocol->users++;
+    place->streams++;
+    return TERN_OK;
 }
 
 static void streams_opened(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
@@ -166,7 +172,15 @@ static void streams_opened(struct tern_swarm *s, tern_time now, struct swarm_con
         tern_conn_reset(c->core, event->stream, TERN_STREAM_CODE_SHUTDOWN);
         return;
     }
-    tern_err err = streams_admit(s, now, c, event);
+    size_t place = (size_t)(event->protocol - s->protocols);
+    TERN_CHECK(place < TERN_SWARM_PROTOCOLS_MAX);
+    struct swarm_stream stream = {
+        .id = event->stream,
+        .service = (uint8_t)event->protocol->handler,
+        .place = (uint8_t)place,
+        .inbound = true,
+    };
+    tern_err err = streams_admit(s, c, &stream);
     if (err != TERN_OK) {
         TERN_TRACE(s->config.trace, now, SWARM_STREAM_REFUSED, c->handle, event->stream, err);
         tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_STREAMS_REFUSED, 1);
@@ -175,11 +189,52 @@ static void streams_opened(struct tern_swarm *s, tern_time now, struct swarm_con
                                                     : TERN_STREAM_CODE_RESOURCE_LIMIT);
         return;
     }
-    const struct swarm_stream stream = {
-        .id = event->stream, .protocol = event->protocol, .service = event->protocol->handler};
     streams_put(c, &stream);
     tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_STREAMS_IN, 1);
-    const struct tern_swarm_event news = streams_news(c, &stream, TERN_SWARM_STREAM_OPENED);
+    const struct tern_swarm_event news = streams_news(s, c, &stream, TERN_SWARM_STREAM_OPENED);
+    tern_swarm_tell(s, now, &news);
+}
+
+/* streams_chosen: the remote has chosen among the names on offer; the stream is charged to that
+ * protocol from now on. */
+static tern_err streams_chosen(struct tern_swarm *s, struct swarm_conn *c,
+                               struct swarm_stream *stream, uint32_t chosen)
+{
+    struct swarm_protocol *protocol;
+    TERN_CHECK(chosen < stream->names_count);
+    TERN_TRY(tern_protocols_use(s, stream->of.offer[chosen], &protocol));
+    const struct swarm_charge charge = {
+        .peer = c->peer, .service = SWARM_SERVICE_NONE, .protocol = protocol};
+    tern_err err = tern_scopes_reserve(s, &charge, TERN_RESOURCE_STREAMS_OUT, 1);
+    if (err == TERN_OK && stream->memory > 0) {
+        err = tern_scopes_reserve(s, &charge, TERN_RESOURCE_MEMORY, stream->memory);
+        if (err != TERN_OK)
+            tern_scopes_release(s, &charge, TERN_RESOURCE_STREAMS_OUT, 1);
+    }
+    if (err != TERN_OK) {
+        tern_protocols_drop(s, protocol);
+        return err;
+    }
+    tern_mem_free(s->mem, stream->of.offer, stream->names_count * sizeof stream->of.offer[0]);
+    stream->names_count = 0;
+    stream->of.protocol = protocol;
+    return TERN_OK;
+}
+
+/* streams_ready tells that our stream's protocol is agreed, or ends it when that has no room. */
+static void streams_ready(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
+                          struct swarm_stream *stream, const struct tern_conn_event *event)
+{
+    tern_err err =
+        stream->names_count == 0 ? TERN_OK : streams_chosen(s, c, stream, event->offered_index);
+    if (err != TERN_OK) {
+        const struct tern_conn_event why = {.err = err};
+        tern_conn_reset(c->core, stream->id, TERN_STREAM_CODE_RESOURCE_LIMIT);
+        streams_end(s, now, c, stream, &why);
+        return;
+    }
+    struct tern_swarm_event news = streams_news(s, c, stream, TERN_SWARM_STREAM_READY);
+    news.offered_index = event->offered_index;
     tern_swarm_tell(s, now, &news);
 }
 
@@ -197,8 +252,8 @@ void tern_streams_event(struct tern_swarm *s, tern_time now, struct swarm_conn *
     enum tern_swarm_event_kind kind = TERN_SWARM_STREAM_READABLE;
     switch (event->kind) {
     case TERN_CONN_STREAM_READY:
-        kind = TERN_SWARM_STREAM_READY;
-        break;
+        streams_ready(s, now, c, stream, event);
+        return;
     case TERN_CONN_STREAM_READABLE:
         break;
     case TERN_CONN_STREAM_WRITABLE:
@@ -224,18 +279,45 @@ void tern_streams_event(struct tern_swarm *s, tern_time now, struct swarm_conn *
     case TERN_CONN_CLOSED:
         TERN_UNREACHABLE();
     }
-    struct tern_swarm_event news = streams_news(c, stream, kind);
-    news.offered_index = event->offered_index;
+    const struct tern_swarm_event news = streams_news(s, c, stream, kind);
     tern_swarm_tell(s, now, &news);
 }
 
 /* --- the services' calls --- */
 
+/* streams_offer notes what is offered: one name is the protocol, several are kept until the remote
+ * has chosen. */
+static tern_err streams_offer(struct tern_swarm *s, const struct tern_stream_offer *offer,
+                              struct swarm_stream *stream)
+{
+    if (offer->names_count == 1)
+        return tern_protocols_use(s, offer->names[0], &stream->of.protocol);
+    size_t size = offer->names_count * sizeof offer->names[0];
+    stream->of.offer = tern_mem_alloc(s->mem, size);
+    if (stream->of.offer == NULL)
+        return TERN_ERR_MEMORY;
+    memcpy(stream->of.offer, offer->names, size);
+    stream->names_count = (uint8_t)offer->names_count;
+    return TERN_OK;
+}
+
+/* streams_open opens a stream that has been charged. */
+static tern_err streams_open(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
+                             const struct tern_stream_offer *offer, struct swarm_stream *stream)
+{
+    TERN_TRY(tern_conn_open_stream(c->core, now, offer, &stream->id));
+    tern_conns_touch(s, c);
+    tern_err err = streams_reserve(s, c, streams_slot(stream->id));
+    if (err != TERN_OK)
+        tern_conn_reset(c->core, stream->id, TERN_STREAM_CODE_RESOURCE_LIMIT);
+    return err;
+}
+
 tern_err tern_swarm_open_stream(struct tern_swarm *s, tern_time now,
                                 const struct tern_stream_request *request,
                                 struct tern_stream *stream)
 {
-    TERN_CHECK(request->service < s->services_count);
+    TERN_CHECK(request->service < s->services_count && request->offer.names_count > 0);
     *stream = (struct tern_stream){.connection = 0};
     struct swarm_peer *peer = tern_peers_of_handle(s, request->peer);
     if (peer == NULL)
@@ -243,18 +325,22 @@ tern_err tern_swarm_open_stream(struct tern_swarm *s, tern_time now,
     struct swarm_conn *c = tern_peers_best(peer);
     if (c == NULL)
         return TERN_ERR_CLOSED;
-    tern_stream_id id = TERN_STREAM_NONE;
-    TERN_TRY(tern_conn_open_stream(c->core, now, &request->offer, &id));
-    tern_conns_touch(s, c);
-    tern_err err = streams_reserve(s, now, c, streams_slot(id));
+    struct swarm_stream fresh = {.user = request->user, .service = (uint8_t)request->service};
+    TERN_TRY(streams_offer(s, &request->offer, &fresh));
+    const struct swarm_charge charge = streams_charge(c, &fresh);
+    tern_err err = tern_scopes_reserve(s, &charge, TERN_RESOURCE_STREAMS_OUT, 1);
     if (err != TERN_OK) {
-        tern_conn_reset(c->core, id, TERN_STREAM_CODE_RESOURCE_LIMIT);
+        streams_forget_offer(s, &fresh);
         return err;
     }
-    streams_put(
-        c, &(struct swarm_stream){.id = id, .user = request->user, .service = request->service});
+    err = streams_open(s, now, c, &request->offer, &fresh);
+    if (err != TERN_OK) {
+        streams_uncharge(s, c, &fresh);
+        return err;
+    }
+    streams_put(c, &fresh);
     tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_STREAMS_OUT, 1);
-    *stream = (struct tern_stream){.connection = c->handle, .id = id};
+    *stream = (struct tern_stream){.connection = c->handle, .id = fresh.id};
     return TERN_OK;
 }
 
@@ -323,6 +409,52 @@ void tern_swarm_reset(struct tern_swarm *s, struct tern_stream stream, uint32_t 
         return;
     tern_conn_reset(c->core, stream.id, code);
     streams_drop(s, s->now, c, found);
+}
+
+tern_err tern_swarm_reserve_stream_memory(struct tern_swarm *s, struct tern_stream stream,
+                                          size_t bytes)
+{
+    struct swarm_conn *c;
+    struct swarm_stream *found = streams_resolve(s, stream, &c);
+    if (found == NULL)
+        return TERN_ERR_STALE;
+    const struct swarm_charge charge = streams_charge(c, found);
+    uint64_t max = s->config.limits.stream.max[TERN_RESOURCE_MEMORY];
+    uint64_t room = (max == 0 || max > UINT32_MAX ? UINT32_MAX : max);
+    room = room > found->memory ? room - found->memory : 0;
+    if (bytes > room) {
+        tern_limits_refuse_scope(s, &(struct swarm_refused){
+                                        .scope = TERN_SCOPE_STREAM,
+                                        .resource = TERN_RESOURCE_MEMORY,
+                                        .used = found->memory,
+                                        .limit = max,
+                                        .asked = bytes,
+                                        .peer = c->peer,
+                                        .service = &s->services[found->service],
+                                        .protocol = charge.protocol,
+                                    });
+        return TERN_ERR_SCOPE_MEMORY;
+    }
+    TERN_TRY(tern_scopes_reserve(s, &charge, TERN_RESOURCE_MEMORY, bytes));
+    tern_err err = tern_scope_reserve(&c->scope, TERN_RESOURCE_MEMORY, bytes, NULL);
+    if (err == TERN_OK)
+        found->memory += (uint32_t)bytes;
+    else
+        tern_scopes_release(s, &charge, TERN_RESOURCE_MEMORY, bytes);
+    return err;
+}
+
+void tern_swarm_release_stream_memory(struct tern_swarm *s, struct tern_stream stream, size_t bytes)
+{
+    struct swarm_conn *c;
+    struct swarm_stream *found = streams_resolve(s, stream, &c);
+    if (found == NULL)
+        return; /* it was given back with the stream */
+    const struct swarm_charge charge = streams_charge(c, found);
+    TERN_CHECK(found->memory >= bytes);
+    found->memory -= (uint32_t)bytes;
+    tern_scopes_release(s, &charge, TERN_RESOURCE_MEMORY, bytes);
+    tern_scope_release(&c->scope, TERN_RESOURCE_MEMORY, bytes);
 }
 
 void tern_swarm_set_user(struct tern_swarm *s, struct tern_stream stream, uint64_t user)

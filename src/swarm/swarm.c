@@ -109,19 +109,6 @@ static tern_err swarm_init_crypto(struct tern_swarm *s)
     return TERN_OK;
 }
 
-static void swarm_init_scopes(struct tern_swarm *s)
-{
-    const struct tern_swarm_limits *limits = &s->config.limits;
-    const struct tern_scope_limits none = {.max = {0}};
-    const struct tern_scope_limits windows = {
-        .max = {[TERN_RESOURCE_MEMORY] = limits->windows_max}};
-    tern_scope_init(&s->system, "system", NULL, &limits->system);
-    tern_scope_init(&s->upgrading, "upgrading", &s->system, &none);
-    tern_scope_init(&s->windows, "windows", NULL, &windows);
-    for (size_t i = 0; i < TERN_SWARM_PROTOCOLS_MAX; i++)
-        tern_scope_init(&s->protocol_states[i].scope, "protocol", NULL, &limits->protocol);
-}
-
 struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_time now)
 {
     TERN_CHECK(config->mem != NULL && config->random != NULL && config->metrics != NULL &&
@@ -139,12 +126,13 @@ struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_t
         tern_mem_free(config->mem, s, sizeof *s);
         return NULL;
     }
-    swarm_init_scopes(s);
+    tern_limits_init(s);
     tern_timer_queue_init(&s->timers, s->mem);
     tern_list_init(&s->jobs);
     tern_list_init(&s->stores);
     tern_conns_init(s);
     tern_peers_init(s);
+    tern_protocols_init(s);
     tern_dials_init(s);
     tern_backoffs_init(s);
     tern_bans_init(s);
@@ -167,11 +155,10 @@ void tern_swarm_free(struct tern_swarm *s)
     tern_book_fini(s);
     tern_gate_fini(s);
     tern_timer_queue_fini(&s->timers);
-    for (size_t i = 0; i < TERN_SWARM_PROTOCOLS_MAX; i++)
-        tern_scope_fini(&s->protocol_states[i].scope);
-    tern_scope_fini(&s->windows);
-    tern_scope_fini(&s->upgrading);
-    tern_scope_fini(&s->system);
+    tern_protocols_fini(s);
+    for (uint32_t i = 0; i < s->services_count; i++)
+        tern_scope_fini(&s->services[i].scope);
+    tern_limits_fini(s);
     swarm_fini_crypto(s);
     tern_mem_free(mem, s, sizeof *s);
 }
@@ -185,30 +172,37 @@ tern_err tern_swarm_add_service(struct tern_swarm *s, const struct tern_service_
     if (s->services_count == TERN_SWARM_SERVICES_MAX)
         return TERN_ERR_FULL;
     *service = s->services_count;
-    s->services[s->services_count++] = (struct swarm_service){.ops = ops, .self = self};
+    struct swarm_service *place = &s->services[s->services_count++];
+    *place = (struct swarm_service){
+        .ops = ops, .self = self, .peer_limits = s->config.limits.service_peer};
+    tern_limits_scope_init(&place->scope, TERN_SCOPE_SERVICE, NULL, &s->config.limits.service);
+    place->scope.watch = &s->watch;
     return TERN_OK;
 }
 
-static struct tern_protocol *swarm_find_protocol(struct tern_swarm *s, struct tern_view name)
+static struct swarm_place *swarm_find_place(struct tern_swarm *s, struct tern_view name)
 {
     for (size_t i = 0; i < s->protocol_table.count; i++)
-        if (s->protocol_states[i].used && tern_view_equal(s->protocols[i].name, name))
-            return &s->protocols[i];
+        if (s->places[i].protocol != NULL && tern_view_equal(s->protocols[i].name, name))
+            return &s->places[i];
     return NULL;
 }
 
 tern_err tern_swarm_handle(struct tern_swarm *s, const struct tern_protocol *protocol)
 {
     TERN_CHECK(protocol->handler < s->services_count && protocol->name.size > 0);
-    if (swarm_find_protocol(s, protocol->name) != NULL)
+    if (swarm_find_place(s, protocol->name) != NULL)
         return TERN_ERR_EXISTS;
     for (size_t i = 0; i < TERN_SWARM_PROTOCOLS_MAX; i++) {
-        struct swarm_protocol *state = &s->protocol_states[i];
+        struct swarm_place *place = &s->places[i];
         /* A place whose streams are still open is theirs: they point at it. */
-        if (state->used || state->scope.used[TERN_RESOURCE_STREAMS_IN] > 0)
+        if (place->protocol != NULL || place->streams > 0)
             continue;
+        TERN_TRY(tern_protocols_use(s, protocol->name, &place->protocol));
         s->protocols[i] = *protocol;
-        state->used = true;
+        if (protocol->inbound_per_peer_max != 0 && !place->protocol->limited)
+            place->protocol->peer_limits.max[TERN_RESOURCE_STREAMS_IN] =
+                protocol->inbound_per_peer_max;
         if (i >= s->protocol_table.count)
             s->protocol_table.count = i + 1;
         return TERN_OK;
@@ -218,12 +212,13 @@ tern_err tern_swarm_handle(struct tern_swarm *s, const struct tern_protocol *pro
 
 void tern_swarm_unhandle(struct tern_swarm *s, struct tern_view name)
 {
-    struct tern_protocol *protocol = swarm_find_protocol(s, name);
-    if (protocol == NULL)
+    struct swarm_place *place = swarm_find_place(s, name);
+    if (place == NULL)
         return;
     /* An empty name is what no remote can agree on; streams that are open go on. */
-    protocol->name = (struct tern_view){.size = 0};
-    s->protocol_states[protocol - s->protocols].used = false;
+    s->protocols[place - s->places].name = (struct tern_view){.size = 0};
+    tern_protocols_drop(s, place->protocol);
+    place->protocol = NULL;
 }
 
 const struct tern_protocol_table *tern_swarm_protocols(const struct tern_swarm *s)

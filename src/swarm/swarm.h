@@ -17,6 +17,7 @@
 #include "base/map.h"
 #include "conn/conn.h"
 #include "runtime/io.h"
+#include "swarm/limits.h"
 #include "swarm/route.h"
 #include "wire/multiaddr.h"
 #include "wire/peer_id.h"
@@ -61,16 +62,6 @@ enum tern_stream_code {
     TERN_STREAM_CODE_GATED = 0x1008,
 };
 
-/* Which limit refused something, and how full it was: "peer connections_in 8 of 8". */
-struct tern_refusal {
-    const char *scope;    /* NULL: no limit was in the way. Static text: system, upgrading, peer,
-                             connection, protocol, the limit's name in tern_swarm_limits, or
-                             upgrading_shared: half of upgrading_max */
-    const char *resource; /* static text */
-    uint64_t used;
-    uint64_t limit;
-};
-
 /* Why a dial ended, for explaining: one row an address tried. */
 struct tern_dial_attempt {
     struct tern_route route;
@@ -80,34 +71,6 @@ struct tern_dial_attempt {
     tern_time ended_ns;  /* 0: still under way */
     struct tern_refusal refusal;
 };
-
-/* Scopes: system ▸ upgrading (until a connection is established) or peer ▸ connection; a protocol's
- * scope counts its streams beside them. A stream's memory is bounded by its window (mux). A number
- * 0 is no limit. */
-struct tern_swarm_limits {
-    struct tern_scope_limits system;
-    struct tern_scope_limits peer;
-    struct tern_scope_limits connection;
-    struct tern_scope_limits protocol;
-    uint32_t connections_per_peer_max;
-    uint32_t upgrading_max;        /* inbound connections that are not established yet; when half of
-                                    * it is used an address that has one gets no other */
-    uint32_t upgrading_per_ip_max; /* of them from one IPv4 address or IPv6 /56 */
-    uint32_t dials_max;            /* attempts under way at once; more wait their turn */
-    uint32_t dials_per_peer_max;   /* of them to one peer */
-    uint32_t dials_waiting_max;    /* dials (peers being dialled) at once; more are TERN_ERR_FULL */
-    uint32_t peers_max;            /* peers in the address book */
-    uint32_t links_max;            /* highest link slot + 1 the world may use */
-    uint64_t windows_max;          /* bytes that stream windows may grow to, together */
-};
-
-enum tern_swarm_profile {
-    TERN_PROFILE_METER,      /* 16 connections, 8 MiB */
-    TERN_PROFILE_DEFAULT,    /* 512 connections, 512 MiB */
-    TERN_PROFILE_SERVER,     /* 16,384 connections, 4 GiB */
-    TERN_PROFILE_SIMULATION, /* 256 connections, 16 MiB */
-};
-void tern_swarm_limits_profile(struct tern_swarm_limits *limits, enum tern_swarm_profile profile);
 
 struct tern_swarm_config {
     struct tern_mem *mem;
@@ -211,6 +174,17 @@ TERN_NODISCARD tern_err tern_swarm_handle(struct tern_swarm *swarm,
 void tern_swarm_unhandle(struct tern_swarm *swarm, struct tern_view name);
 const struct tern_protocol_table *tern_swarm_protocols(const struct tern_swarm *swarm);
 
+/* tern_swarm_set_service_limits and set_protocol_limits give one service or protocol limits of its
+ * own, for all that it has and for what it has with each peer; NULL: those of the configuration.
+ * For protocols TERN_ERR_MEMORY, FULL, INVALID (the name is empty or too long). */
+void tern_swarm_set_service_limits(struct tern_swarm *swarm, uint32_t service,
+                                   const struct tern_scope_limits *all,
+                                   const struct tern_scope_limits *each_peer);
+TERN_NODISCARD tern_err tern_swarm_set_protocol_limits(struct tern_swarm *swarm,
+                                                       struct tern_view name,
+                                                       const struct tern_scope_limits *all,
+                                                       const struct tern_scope_limits *each_peer);
+
 /* --- the machine (runtime/io.h). Events are dispatched to the services inside input. --- */
 void tern_swarm_input(struct tern_swarm *swarm, tern_time now, const struct tern_input *in);
 bool tern_swarm_next_command(struct tern_swarm *swarm, struct tern_command *command);
@@ -262,9 +236,13 @@ TERN_NODISCARD tern_err tern_swarm_dial(struct tern_swarm *swarm, tern_time now,
 size_t tern_swarm_dial_attempts(const struct tern_swarm *swarm, tern_token token,
                                 const struct tern_dial_attempt **attempts);
 
-/* tern_swarm_last_refusal is the newest refusal by a limit, for the message beside a LIMIT error.
- */
+/* tern_swarm_last_refusal is the newest refusal by a limit, for the message beside a LIMIT error
+ * (tern_refusal_format). */
 const struct tern_refusal *tern_swarm_last_refusal(const struct tern_swarm *swarm);
+
+/* tern_swarm_update_metrics brings those gauges up to date that are not kept: before they are read.
+ */
+void tern_swarm_update_metrics(struct tern_swarm *swarm);
 
 /* tern_swarm_disconnect ends all connections to the peer in good order; code goes to the remote. */
 void tern_swarm_disconnect(struct tern_swarm *swarm, tern_time now, tern_peer peer, uint32_t code);
@@ -298,6 +276,23 @@ void tern_swarm_consume(struct tern_swarm *swarm, struct tern_stream stream, siz
 TERN_NODISCARD tern_err tern_swarm_close_write(struct tern_swarm *swarm, struct tern_stream stream);
 void tern_swarm_reset(struct tern_swarm *swarm, struct tern_stream stream, uint32_t code);
 void tern_swarm_set_user(struct tern_swarm *swarm, struct tern_stream stream, uint64_t user);
+
+/* tern_swarm_reserve_memory charges what a service keeps, for a peer (0: for none): to the service,
+ * to what it has of the peer, to the peer and the system. TERN_ERR_SCOPE_MEMORY, MEMORY, STALE (no
+ * such peer). release gives back; when the peer has gone meanwhile, what was reserved for it is
+ * the service's until then. All must be given back before the swarm is freed. */
+TERN_NODISCARD tern_err tern_swarm_reserve_memory(struct tern_swarm *swarm, uint32_t service,
+                                                  tern_peer peer, size_t bytes);
+void tern_swarm_release_memory(struct tern_swarm *swarm, uint32_t service, tern_peer peer,
+                               size_t bytes);
+
+/* tern_swarm_reserve_stream_memory charges what a service keeps for a stream: to the stream, its
+ * connection, its service and its protocol. It is given back with the stream's end at the latest.
+ * TERN_ERR_SCOPE_MEMORY, STALE. */
+TERN_NODISCARD tern_err tern_swarm_reserve_stream_memory(struct tern_swarm *swarm,
+                                                         struct tern_stream stream, size_t bytes);
+void tern_swarm_release_stream_memory(struct tern_swarm *swarm, struct tern_stream stream,
+                                      size_t bytes);
 
 /* tern_swarm_set_background tells that this stream does not keep its connection in use: an idle
  * connection with background streams alone is ended. For streams that live as long as the

@@ -226,7 +226,7 @@ static void exchange_readable(struct tern_exchange *x, tern_time now,
     if (err == TERN_ERR_AGAIN)
         return;
     if (err != TERN_ERR_END && err != TERN_ERR_RESET && err != TERN_ERR_STALE &&
-        err != TERN_ERR_MEMORY)
+        err != TERN_ERR_MEMORY && err != TERN_ERR_SCOPE_MEMORY)
         tern_swarm_report(x->swarm, now, asking->peer, TERN_FAULT_EXCHANGE_MALFORMED);
     struct tern_stream stream = asking->stream;
     exchange_stop(asking);

@@ -234,9 +234,14 @@ static bool service_partial_append(struct tern_gossip_service *s, struct service
     size_t needed = peer->partial_size + bytes.size;
     if (needed > peer->partial_capacity) {
         size_t capacity = tern_max_size(needed, 2 * peer->partial_capacity);
-        uint8_t *grown = tern_mem_realloc(s->mem, peer->partial, peer->partial_capacity, capacity);
-        if (grown == NULL)
+        size_t more = capacity - peer->partial_capacity;
+        if (tern_swarm_reserve_memory(s->swarm, s->number, peer->peer, more) != TERN_OK)
             return false;
+        uint8_t *grown = tern_mem_realloc(s->mem, peer->partial, peer->partial_capacity, capacity);
+        if (grown == NULL) {
+            tern_swarm_release_memory(s->swarm, s->number, peer->peer, more);
+            return false;
+        }
         peer->partial = grown;
         peer->partial_capacity = capacity;
     }
@@ -248,6 +253,8 @@ static bool service_partial_append(struct tern_gossip_service *s, struct service
 
 static void service_partial_free(struct tern_gossip_service *s, struct service_peer *peer)
 {
+    if (peer->partial_capacity > 0)
+        tern_swarm_release_memory(s->swarm, s->number, peer->peer, peer->partial_capacity);
     tern_mem_free(s->mem, peer->partial, peer->partial_capacity);
     peer->partial = NULL;
     peer->partial_size = 0;
