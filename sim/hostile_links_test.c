@@ -192,7 +192,8 @@ static void expect_held(const struct row *row, uint64_t held, uint64_t jobs)
     const struct tern_refusal *refusal =
         tern_swarm_last_refusal(tern_host_core_swarm(hosts.hosts[0].core));
     if (refusal->limit_info == NULL || strcmp(refusal->limit_info->option, scope) != 0)
-        fail_msg("%s: it is not %s that holds them", row->name, scope);
+        fail_msg("%s: it is not %s that holds them, but %s", row->name, scope,
+                 refusal->limit_info == NULL ? "nothing" : refusal->limit_info->option);
     if (metric(TERN_METRIC_SWARM_CONNECTIONS) < held)
         fail_msg("%s: %u connections alone", row->name,
                  (unsigned)metric(TERN_METRIC_SWARM_CONNECTIONS));

@@ -148,6 +148,8 @@ static void host_configure(const struct sim_host *host, const struct sim_node_st
     options->peers_want = wanted->no_bootstrap ? 0 : wanted->peers_want;
     if (!wanted->default_limits)
         tern_swarm_limits_profile(&options->swarm.limits, TERN_PROFILE_SIMULATION);
+    /* All hosts of a small world are neighbours. */
+    memset(options->swarm.limits.subnets, 0, sizeof options->swarm.limits.subnets);
     options->swarm.secure[0] = wanted->plaintext ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
     options->swarm.secure_count = 1;
     if (wanted->unsigned_gossip)

@@ -28,7 +28,7 @@ struct sim_hosts_options {
     uint32_t peers_want;  /* 0: 8 */
     bool plaintext;       /* else Noise */
     bool unsigned_gossip; /* else each message is signed, and verified by everyone */
-    bool default_limits;  /* of a host by default, else those of a simulated one */
+    bool default_limits;  /* of a host by default, subnets apart, else those of a simulated one */
     bool book_saved;
     bool no_bootstrap;
     bool quiet;             /* no topic is subscribed to */

@@ -29,7 +29,7 @@ static tern_err conn_let_in(struct tern_swarm *s, tern_time now, struct swarm_co
 }
 
 /* conn_learn notes what is known of a connection only now. */
-static void conn_learn(struct swarm_conn *c)
+static void conn_learn(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
 {
     static const enum tern_transport transports[] = {
         [TERN_SESSION_QUIC] = TERN_TRANSPORT_QUIC,
@@ -43,16 +43,15 @@ static void conn_learn(struct swarm_conn *c)
     session->ops->info(session->mux.self, &info);
     c->transport = transports[info.kind];
     c->local = info.path.local;
-    c->remote = info.path.remote;
+    tern_conns_at(s, now, c, &info.path.remote);
 }
 
 static void conn_established(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
 {
     if (c->state != SWARM_CONN_UPGRADING)
         return;
-    tern_list_remove(&c->siblings);
-    s->conns.upgrading_in_count -= !c->outbound;
-    conn_learn(c);
+    tern_conns_leave_upgrading(s, c);
+    conn_learn(s, now, c);
     c->established_at = now;
     c->idle_since = now;
     enum tern_connection_code code = TERN_CONNECTION_CODE_NONE;
@@ -74,10 +73,7 @@ static void conn_established(struct tern_swarm *s, tern_time now, struct swarm_c
 static void conn_finish(struct tern_swarm *s, tern_time now, struct swarm_conn *c, tern_err err)
 {
     TERN_CHECK(c->state != SWARM_CONN_DOWN);
-    if (c->state == SWARM_CONN_UPGRADING && tern_list_linked(&c->siblings)) {
-        tern_list_remove(&c->siblings);
-        s->conns.upgrading_in_count -= !c->outbound;
-    }
+    tern_conns_leave_upgrading(s, c);
     c->state = SWARM_CONN_DOWN;
     if (c->err == TERN_OK)
         c->err = err;

@@ -82,7 +82,7 @@ static uint64_t conns_fds(const struct swarm_conn *c)
     return c->link == TERN_LINK_NONE ? 0 : 1;
 }
 
-static tern_err conns_charge(struct swarm_conn *c)
+static tern_err conns_charge_scope(struct swarm_conn *c)
 {
     enum tern_resource direction =
         c->outbound ? TERN_RESOURCE_CONNECTIONS_OUT : TERN_RESOURCE_CONNECTIONS_IN;
@@ -100,8 +100,19 @@ static tern_err conns_charge(struct swarm_conn *c)
     return err;
 }
 
-static void conns_uncharge(struct swarm_conn *c)
+static tern_err conns_charge(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
 {
+    tern_err err = tern_conns_enter_subnet(s, now, c);
+    if (err == TERN_OK)
+        err = conns_charge_scope(c);
+    if (err != TERN_OK)
+        tern_conns_leave_subnet(s, c);
+    return err;
+}
+
+static void conns_uncharge(struct tern_swarm *s, struct swarm_conn *c)
+{
+    tern_conns_leave_subnet(s, c);
     tern_scope_release(&c->scope, TERN_RESOURCE_MEMORY, sizeof *c);
     tern_scope_release(&c->scope, TERN_RESOURCE_FDS, conns_fds(c));
     tern_scope_release(
@@ -217,7 +228,7 @@ tern_err tern_conns_born(struct tern_swarm *s, tern_time now, const struct swarm
     struct swarm_conn *c = conns_alloc(s, now, birth);
     if (c == NULL)
         return TERN_ERR_MEMORY;
-    tern_err err = conns_charge(c);
+    tern_err err = conns_charge(s, now, c);
     if (err == TERN_OK) {
         err = tern_slots_add(&s->conns.slots, c, &c->handle);
         if (err == TERN_OK) {
@@ -226,7 +237,7 @@ tern_err tern_conns_born(struct tern_swarm *s, tern_time now, const struct swarm
                 tern_slots_remove(&s->conns.slots, c->handle);
         }
         if (err != TERN_OK)
-            conns_uncharge(c);
+            conns_uncharge(s, c);
     }
     if (err != TERN_OK) {
         tern_mem_free(s->mem, c, sizeof *c);
@@ -235,54 +246,6 @@ tern_err tern_conns_born(struct tern_swarm *s, tern_time now, const struct swarm
     conns_enter(s, c);
     *out = c;
     return TERN_OK;
-}
-
-/* conns_upgrading_from counts inbound upgrades from one address: a flood that never speaks is held
- * to a share of the transient scope. The list is as short as that lets it be, so it is walked. */
-static uint32_t conns_upgrading_from(const struct tern_swarm *s, const struct tern_endpoint *from)
-{
-    uint32_t count = 0;
-    TERN_LIST_FOREACH (node, &s->conns.upgrading) {
-        const struct swarm_conn *c = TERN_LIST_ENTRY(node, struct swarm_conn, siblings);
-        count += !c->outbound && tern_endpoint_same_group(&c->remote, from);
-    }
-    return count;
-}
-
-/* conns_admit_transient: an address that has an upgrade under way is given another one as long as
- * less than transient_shared are. The rest of the places is for addresses that have none: a few
- * whose upgrades never end do not shut out everybody else. */
-static tern_err conns_admit_transient(struct tern_swarm *s, const struct tern_endpoint *from)
-{
-    const struct tern_swarm_limits *limits = &s->config.limits;
-    uint64_t all = s->transient.used[TERN_RESOURCE_CONNECTIONS_IN];
-    uint32_t max = limits->transient_per_address_max;
-    uint32_t shared = limits->transient_shared_max;
-    uint64_t places = s->transient.limits.max[TERN_RESOURCE_CONNECTIONS_IN];
-    if (places != 0 && all >= places) /* full is full, whoever asks: the scope says so */
-        return tern_scope_reserve(&s->transient, TERN_RESOURCE_CONNECTIONS_IN, 1, NULL);
-    if (max == 0 && shared == 0)
-        return TERN_OK;
-    uint32_t same = conns_upgrading_from(s, from);
-    if (max != 0 && same >= max) {
-        tern_limits_refuse_number(s, TERN_LIMIT_TRANSIENT_PER_ADDRESS, same, NULL);
-        return TERN_ERR_SCOPE_CONNECTIONS;
-    }
-    if (shared != 0 && same > 0 && all >= shared) {
-        tern_limits_refuse_number(s, TERN_LIMIT_TRANSIENT_SHARED, all, NULL);
-        return TERN_ERR_SCOPE_CONNECTIONS;
-    }
-    return TERN_OK;
-}
-
-tern_err tern_conns_admit(struct tern_swarm *s, tern_time now, const struct tern_endpoint *remote)
-{
-    (void)now;
-    if (s->down)
-        return TERN_ERR_CLOSED;
-    if (!tern_gate_allows(s, remote, NULL))
-        return TERN_ERR_GATED;
-    return conns_admit_transient(s, remote);
 }
 
 void tern_conns_accepted(struct tern_swarm *s, tern_time now, const struct tern_input *in)
@@ -311,10 +274,7 @@ void tern_conns_close(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
 {
     if (c->state == SWARM_CONN_CLOSING || c->state == SWARM_CONN_DOWN)
         return;
-    if (c->state == SWARM_CONN_UPGRADING && tern_list_linked(&c->siblings)) {
-        tern_list_remove(&c->siblings);
-        s->conns.upgrading_in_count -= !c->outbound;
-    }
+    tern_conns_leave_upgrading(s, c);
     c->state = SWARM_CONN_CLOSING;
     c->err = err;
     c->linger_until = tern_time_add(now, SWARM_LINGER_NS);
@@ -407,7 +367,7 @@ void tern_conns_job_done(struct tern_swarm *s, tern_time now, struct tern_job *j
             continue;
         tern_conn_job_done(orphan->core, now, job); /* frees the core */
         tern_list_remove(&orphan->all);
-        conns_uncharge(orphan);
+        conns_uncharge(s, orphan);
         tern_scope_fini(&orphan->scope);
         tern_mem_free(s->mem, orphan, sizeof *orphan);
         return;
@@ -457,7 +417,7 @@ void tern_conns_free(struct tern_swarm *s, struct swarm_conn *c)
         tern_list_push_back(&s->conns.orphans, &c->all);
         return;
     }
-    conns_uncharge(c);
+    conns_uncharge(s, c);
     tern_scope_fini(&c->scope);
     if (c->peer != NULL)
         tern_peers_unref(s, c);

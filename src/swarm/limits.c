@@ -16,55 +16,106 @@ struct limits_profile {
     struct tern_swarm_limits numbers;
 };
 
-static const struct limits_profile limits_profiles[] = {
-    [TERN_PROFILE_METER] = {.connections = 16,
-                            .transient = 8,
-                            .streams = 256,
-                            .memory = 8 * LIMITS_MIB,
-                            .numbers = {.connections_per_peer_max = 3,
-                                        .transient_per_address_max = 4,
-                                        .dials_max = 4,
-                                        .dials_per_peer_max = 2,
-                                        .dials_waiting_max = 16,
-                                        .peers_max = 128,
-                                        .links_max = 256,
-                                        .windows_max = 2 * LIMITS_MIB}},
-    [TERN_PROFILE_DEFAULT] = {.connections = 512,
-                              .transient = 128,
-                              .streams = 16384,
-                              .memory = 512 * LIMITS_MIB,
-                              .numbers = {.connections_per_peer_max = 8,
-                                          .transient_per_address_max = 32,
-                                          .dials_max = 64,
+/* One IPv4 address may be many users behind a carrier's NAT, and one IPv6 /64 is one of them: hence
+ * an eighth of all places for an address, a quarter for its neighbourhood. Rates let all of a site
+ * come back at once after its line was down; in the long run a handshake every 200 ms of one
+ * address costs a fiftieth of a core. */
+#define LIMITS_SUBNET(connections, per_minute_, burst_)                                            \
+    {                                                                                              \
+        .connections_max = connections, .handshakes = {                                            \
+            .per_minute = per_minute_,                                                             \
+            .burst = burst_                                                                        \
+        }                                                                                          \
+    }
+
+static const struct limits_profile
+    limits_profiles[] =
+        {
+            [TERN_PROFILE_METER] = {.connections = 16,
+                                    .transient = 8,
+                                    .streams = 256,
+                                    .memory = 8 * LIMITS_MIB,
+                                    .numbers =
+                                        {.connections_per_peer_max = 3,
+                                         .transient_per_address_max = 4,
+                                         .dials_max = 4,
+                                         .dials_per_peer_max = 2,
+                                         .dials_waiting_max = 16,
+                                         .peers_max = 128,
+                                         .subnets =
+                                             {
+                                                 [TERN_SUBNET_IP4_32] = LIMITS_SUBNET(8, 60, 16),
+                                                 [TERN_SUBNET_IP4_24] = LIMITS_SUBNET(12, 120, 24),
+                                                 [TERN_SUBNET_IP6_64] = LIMITS_SUBNET(8, 60, 16),
+                                                 [TERN_SUBNET_IP6_56] = LIMITS_SUBNET(8, 60, 16),
+                                                 [TERN_SUBNET_IP6_48] = LIMITS_SUBNET(12, 120, 24),
+                                             },
+                                         .handshakes = {.per_minute = 600, .burst = 32},
+                                         .links_max = 256,
+                                         .windows_max = 2 * LIMITS_MIB}},
+            [TERN_PROFILE_DEFAULT] =
+                {
+                    .connections = 512,
+                    .transient = 128,
+                    .streams = 16384,
+                    .memory = 512 * LIMITS_MIB,
+                    .numbers = {.connections_per_peer_max = 8,
+                                .transient_per_address_max = 32,
+                                .dials_max = 64,
+                                .dials_per_peer_max =
+                                    8,
+                                .dials_waiting_max = 256,
+                                .peers_max = 4096,
+                                .subnets =
+                                    {
+                                        [TERN_SUBNET_IP4_32] = LIMITS_SUBNET(64, 300, 100),
+                                        [TERN_SUBNET_IP4_24] = LIMITS_SUBNET(128, 1200, 300),
+                                        [TERN_SUBNET_IP6_64] = LIMITS_SUBNET(32, 300, 100),
+                                        [TERN_SUBNET_IP6_56] = LIMITS_SUBNET(64, 600, 150),
+                                        [TERN_SUBNET_IP6_48] = LIMITS_SUBNET(128, 1200, 300),
+                                    },
+                                .handshakes = {.per_minute = 12000, .burst = 1000},
+                                .links_max = 8192,
+                                .windows_max = 256 * LIMITS_MIB}},
+            [TERN_PROFILE_SERVER] = {.connections = 16384,
+                                     .transient = 1024,
+                                     .streams = 262144,
+                                     .memory = 4096 * LIMITS_MIB,
+                                     .numbers =
+                                         {.connections_per_peer_max = 8,
+                                          .transient_per_address_max = 64,
+                                          .dials_max = 512,
                                           .dials_per_peer_max = 8,
-                                          .dials_waiting_max = 256,
-                                          .peers_max = 4096,
-                                          .links_max = 8192,
-                                          .windows_max = 256 * LIMITS_MIB}},
-    [TERN_PROFILE_SERVER] = {.connections = 16384,
-                             .transient = 1024,
-                             .streams = 262144,
-                             .memory = 4096 * LIMITS_MIB,
-                             .numbers = {.connections_per_peer_max = 8,
-                                         .transient_per_address_max = 64,
-                                         .dials_max = 512,
-                                         .dials_per_peer_max = 8,
-                                         .dials_waiting_max = 2048,
-                                         .peers_max = 32768,
-                                         .links_max = 65536,
-                                         .windows_max = 2048 * LIMITS_MIB}},
-    [TERN_PROFILE_SIMULATION] = {.connections = 256,
-                                 .transient = 128,
-                                 .streams = 8192,
-                                 .memory = 16 * LIMITS_MIB,
-                                 .numbers = {.connections_per_peer_max = 8,
-                                             .transient_per_address_max = 128,
-                                             .dials_max = 32,
-                                             .dials_per_peer_max = 8,
-                                             .dials_waiting_max = 128,
-                                             .peers_max = 2048,
-                                             .links_max = 4096,
-                                             .windows_max = 8 * LIMITS_MIB}},
+                                          .dials_waiting_max = 2048,
+                                          .peers_max = 32768,
+                                          .subnets =
+                                              {
+                                                  [TERN_SUBNET_IP4_32] =
+                                                      LIMITS_SUBNET(512, 600, 200),
+                                                  [TERN_SUBNET_IP4_24] =
+                                                      LIMITS_SUBNET(2048, 2400, 600),
+                                                  [TERN_SUBNET_IP6_64] =
+                                                      LIMITS_SUBNET(256, 600, 200),
+                                                  [TERN_SUBNET_IP6_56] =
+                                                      LIMITS_SUBNET(512, 1200, 300),
+                                                  [TERN_SUBNET_IP6_48] =
+                                                      LIMITS_SUBNET(2048, 2400, 600),
+                                              },
+                                          .handshakes = {.per_minute = 60000, .burst = 4000},
+                                          .links_max = 65536,
+                                          .windows_max = 2048 * LIMITS_MIB}},
+            [TERN_PROFILE_SIMULATION] = {.connections = 256,
+                                         .transient = 128,
+                                         .streams = 8192,
+                                         .memory = 16 * LIMITS_MIB,
+                                         .numbers = {.connections_per_peer_max = 8,
+                                                     .transient_per_address_max = 128,
+                                                     .dials_max = 32,
+                                                     .dials_per_peer_max = 8,
+                                                     .dials_waiting_max = 128,
+                                                     .peers_max = 2048,
+                                                     .links_max = 4096,
+                                                     .windows_max = 8 * LIMITS_MIB}},
 };
 
 #define LIMITS_STREAM_MEMORY_MAX (32 * LIMITS_MIB)

@@ -39,6 +39,27 @@ enum tern_scope_kind {
 /* tern_scope_kind_name is "system", "service_peer" …: as in options and metrics. */
 const char *tern_scope_kind_name(enum tern_scope_kind kind);
 
+/* Sizes of subnets whose inbound connections are counted together. */
+enum tern_subnet_level {
+    TERN_SUBNET_IP4_32,
+    TERN_SUBNET_IP4_24,
+    TERN_SUBNET_IP6_64,
+    TERN_SUBNET_IP6_56,
+    TERN_SUBNET_IP6_48,
+    TERN_SUBNET_LEVELS
+};
+
+/* A token bucket: so many at once, and so many in the long run. per_minute 0: no limit. */
+struct tern_rate {
+    uint32_t per_minute;
+    uint32_t burst;
+};
+
+struct tern_subnet_limits {
+    uint32_t connections_max;    /* inbound ones, established or not */
+    struct tern_rate handshakes; /* inbound connections that begin */
+};
+
 struct tern_swarm_limits {
     struct tern_scope_limits system;
     struct tern_scope_limits transient;
@@ -54,12 +75,14 @@ struct tern_swarm_limits {
                                            IPv4 address or IPv6 /56 */
     uint32_t transient_shared_max; /* when so many of them there are, only addresses that have none
                                       get one more */
-    uint32_t dials_max;            /* attempts under way at once; more wait their turn */
-    uint32_t dials_per_peer_max;   /* of them to one peer */
-    uint32_t dials_waiting_max;    /* dials (peers being dialled) at once; more are TERN_ERR_FULL */
-    uint32_t peers_max;            /* peers in the address book */
-    uint32_t links_max;            /* highest link slot + 1 the world may use */
-    uint64_t windows_max;          /* bytes that stream windows may grow to, together */
+    struct tern_subnet_limits subnets[TERN_SUBNET_LEVELS];
+    struct tern_rate handshakes; /* of everybody together: each costs public-key work */
+    uint32_t dials_max;          /* attempts under way at once; more wait their turn */
+    uint32_t dials_per_peer_max; /* of them to one peer */
+    uint32_t dials_waiting_max;  /* dials (peers being dialled) at once; more are TERN_ERR_FULL */
+    uint32_t peers_max;          /* peers in the address book */
+    uint32_t links_max;          /* highest link slot + 1 the world may use */
+    uint64_t windows_max;        /* bytes that stream windows may grow to, together */
 };
 
 enum tern_swarm_profile {

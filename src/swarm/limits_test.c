@@ -177,6 +177,121 @@ static void unknown_links_and_tokens_do_no_harm(void **state)
     assert_int_equal(sc->b->swarm->conns.count, 0);
 }
 
+/* Which bytes of the address differ from one link of a flood to the next. */
+enum varies { VARIES_NOTHING, VARIES_LAST, VARIES_LAST_TWO, VARIES_MIDDLE };
+
+/* Nobody speaks. What the links cost is what the rates allow: the number that is let in. */
+static size_t flood(struct scene *sc, const char *from, enum varies varies, size_t count,
+                    tern_time apart)
+{
+    size_t began = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct tern_endpoint endpoint = test_endpoint(from, (uint16_t)(1000 + i % 60000));
+        uint8_t *byte = &endpoint.ip[varies == VARIES_MIDDLE ? 2 : 3];
+        if (varies != VARIES_NOTHING)
+            byte[0] = (uint8_t)(i % 250);
+        if (varies == VARIES_LAST_TWO || varies == VARIES_MIDDLE)
+            byte[-1] = (uint8_t)(i / 250 % 250);
+        uint64_t before = sc->b->metrics.values[TERN_METRIC_SWARM_REFUSED_IN];
+        test_stranger(sc->b, endpoint);
+        began += sc->b->metrics.values[TERN_METRIC_SWARM_REFUSED_IN] == before;
+        test_run(sc->w, apart);
+    }
+    return began;
+}
+
+static void flood_world(struct scene *sc)
+{
+    struct tern_swarm_config *config = &sc->b->config;
+    config->upgrade_timeout_ns = TERN_SECOND; /* places are not what is in short supply */
+    config->limits.transient_per_address_max = 0;
+    config->limits.transient_shared_max = 0;
+    for (int level = 0; level < TERN_SUBNET_LEVELS; level++)
+        config->limits.subnets[level] =
+            (struct tern_subnet_limits){.handshakes = {.per_minute = 60, .burst = 20}};
+    config->limits.subnets[TERN_SUBNET_IP4_24].handshakes =
+        (struct tern_rate){.per_minute = 120, .burst = 40};
+    config->limits.handshakes = (struct tern_rate){.per_minute = 600, .burst = 100};
+    start_b(sc);
+}
+
+static void a_flood_from_one_address_costs_what_its_rate_allows(void **state)
+{
+    struct scene *sc = *state;
+    flood_world(sc);
+    /* 2,000 in 20 seconds: 20 at once and one a second. */
+    size_t began = flood(sc, "6.6.6.6", VARIES_NOTHING, 2000, 10 * TERN_MILLISECOND);
+    assert_true(began >= 39 && began <= 41);
+    expect_refusal(sc->b, "subnet.ip4_32.handshakes_per_minute", 60, 60);
+    assert_int_not_equal(test_connect(sc->a, sc->b), 0); /* others do not notice */
+    test_run(sc->w, TERN_MINUTE);
+    assert_int_equal(flood(sc, "6.6.6.6", VARIES_NOTHING, 20, 0),
+                     20); /* and it has its share again */
+}
+
+static void a_flood_from_one_subnet_costs_what_its_rate_allows(void **state)
+{
+    struct scene *sc = *state;
+    flood_world(sc);
+    size_t began = flood(sc, "6.6.6.6", VARIES_LAST, 2000, 10 * TERN_MILLISECOND);
+    assert_true(began >= 79 && began <= 81);
+    expect_refusal(sc->b, "subnet.ip4_24.handshakes_per_minute", 120, 120);
+    assert_int_not_equal(test_connect(sc->a, sc->b), 0);
+}
+
+static void a_flood_from_many_subnets_costs_what_everybody_may(void **state)
+{
+    struct scene *sc = *state;
+    flood_world(sc);
+    size_t began = flood(sc, "7.0.0.1", VARIES_MIDDLE, 4000, 5 * TERN_MILLISECOND);
+    assert_true(began >= 299 && began <= 301);
+    expect_refusal(sc->b, "handshakes_per_minute", 600, 600);
+    test_run(sc->w, 10 * TERN_SECOND);
+    assert_int_not_equal(test_connect(sc->a, sc->b), 0);
+}
+
+static void exempt_addresses_are_not_counted(void **state)
+{
+    struct scene *sc = *state;
+    sc->b->config.exempt[2] =
+        (struct tern_subnet){.ip = {.family = 4, .bytes = {6, 6}}, .bits = 16};
+    sc->b->config.exempt_count = 3;
+    flood_world(sc);
+    assert_int_equal(flood(sc, "6.6.6.6", VARIES_LAST_TWO, 110, 0), 110);
+    assert_int_equal(flood(sc, "127.0.0.1", VARIES_LAST_TWO, 10, 0), 10);
+    assert_int_equal(sc->b->swarm->subnets.count, 0);
+}
+
+/* Established ones count, too, until they are gone. */
+static void connections_of_one_subnet_are_bounded(void **state)
+{
+    struct scene *sc = *state;
+    sc->b->config.limits.subnets[TERN_SUBNET_IP4_24].connections_max = 2;
+    start_b(sc);
+    struct test_node *c = test_node_add(sc->w);
+    struct test_node *d = test_node_add(sc->w);
+    d->ip.ip[2] = 9; /* a neighbour's neighbour: 10.0.9.4 */
+    assert_true(test_node_start(c) && test_node_start(d));
+    assert_int_not_equal(test_connect(sc->a, sc->b), 0);
+    test_stranger(sc->b, test_endpoint("10.0.0.77", 1));
+    assert_int_equal(test_connect(c, sc->b), 0);
+    expect_refusal(sc->b, "subnet.ip4_24.connections_in", 2, 2);
+    assert_int_not_equal(test_connect(d, sc->b), 0);
+    test_run(sc->w, 11 * TERN_SECOND); /* the stranger is gone */
+    assert_int_not_equal(test_connect(c, sc->b), 0);
+    struct tern_ip ip;
+    tern_endpoint_ip(&c->ip, &ip);
+    assert_int_equal(tern_subnets_connections(&sc->b->swarm->subnets, &ip, TERN_SUBNET_IP4_24), 2);
+    assert_int_equal(tern_subnets_transient(&sc->b->swarm->subnets, &ip, TERN_SUBNET_IP4_24), 0);
+    /* Those that b dials itself do not count. */
+    test_listen(c);
+    tern_swarm_disconnect(sc->b->swarm, sc->w->now, tern_swarm_find_peer(sc->b->swarm, &c->id), 0);
+    test_kick(sc->b);
+    test_run(sc->w, TERN_SECOND);
+    assert_int_not_equal(test_connect(sc->b, c), 0);
+    assert_int_equal(tern_subnets_connections(&sc->b->swarm->subnets, &ip, TERN_SUBNET_IP4_24), 1);
+}
+
 /* --- limits of established connections --- */
 
 static void connections_in_the_system_are_bounded(void **state)
@@ -766,6 +881,11 @@ int main(void)
         T(a_few_addresses_do_not_shut_out_the_others),
         T(without_a_limit_an_address_has_as_many_as_it_likes),
         T(one_ipv6_household_counts_as_one),
+        T(a_flood_from_one_address_costs_what_its_rate_allows),
+        T(a_flood_from_one_subnet_costs_what_its_rate_allows),
+        T(a_flood_from_many_subnets_costs_what_everybody_may),
+        T(exempt_addresses_are_not_counted),
+        T(connections_of_one_subnet_are_bounded),
         T(garbage_ends_a_link),
         T(unknown_links_and_tokens_do_no_harm),
         T(connections_in_the_system_are_bounded),

@@ -15,6 +15,7 @@
 #include "secure/tls.h"
 #include "swarm/scopes.h"
 #include "swarm/slots.h"
+#include "swarm/subnets.h"
 #include "swarm/swarm.h"
 
 enum {
@@ -84,6 +85,8 @@ struct swarm_conn {
     tern_connection handle;
     enum swarm_conn_state state;
     bool outbound;
+    bool counted;    /* in the subnets that it comes from … */
+    bool settled;    /* … and not as one that is being set up */
     bool supplanted; /* another connection to the peer is kept */
     bool going_away; /* the remote takes no more streams */
     bool cut;        /* end at once */
@@ -424,6 +427,7 @@ struct tern_swarm {
 
     struct tern_timer_queue timers;
     struct swarm_conns conns;
+    struct swarm_subnets subnets;
     struct tern_map peers; /* connected */
     struct tern_slots peer_slots;
     struct tern_list peers_changed;
@@ -501,10 +505,6 @@ struct swarm_birth {
 TERN_NODISCARD tern_err tern_conns_born(struct tern_swarm *s, tern_time now,
                                         const struct swarm_birth *birth, struct swarm_conn **out);
 
-/* tern_conns_admit judges an inbound connection before anything is made of it. */
-TERN_NODISCARD tern_err tern_conns_admit(struct tern_swarm *s, tern_time now,
-                                         const struct tern_endpoint *remote);
-
 /* tern_conns_reject aborts a link that no connection was made for. */
 void tern_conns_reject(struct tern_swarm *s, tern_link_id link);
 
@@ -527,6 +527,27 @@ void tern_conns_free(struct tern_swarm *s, struct swarm_conn *c);
 
 /* tern_conns_rearm sets the timer by what the connection waits for. */
 void tern_conns_rearm(struct tern_swarm *s, tern_time now, struct swarm_conn *c);
+
+/* --- admit.c --- */
+
+/* tern_conns_enter_subnet counts an inbound connection where it comes from. TERN_ERR_MEMORY. */
+TERN_NODISCARD tern_err tern_conns_enter_subnet(struct tern_swarm *s, tern_time now,
+                                                struct swarm_conn *c);
+void tern_conns_leave_subnet(struct tern_swarm *s, struct swarm_conn *c);
+/* tern_conns_leave_upgrading: it is established, or will never be; idempotent. */
+void tern_conns_leave_upgrading(struct tern_swarm *s, struct swarm_conn *c);
+/* tern_conns_at: it turns out to come from this address. */
+void tern_conns_at(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
+                   const struct tern_endpoint *remote);
+
+/* tern_conns_admit judges an inbound connection before anything is made of it: TERN_ERR_CLOSED,
+ * GATED, SCOPE_CONNECTIONS, RATE. It counts when it is born. */
+TERN_NODISCARD tern_err tern_conns_admit(struct tern_swarm *s, tern_time now,
+                                         const struct tern_endpoint *remote);
+/* tern_conns_strained: so many come from where this address lies that whoever comes without having
+ * shown that it receives there should do so first. */
+bool tern_conns_strained(const struct tern_swarm *s, tern_time now,
+                         const struct tern_endpoint *remote);
 
 /* --- conn_events.c --- */
 

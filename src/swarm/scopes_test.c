@@ -51,10 +51,41 @@ static void do_streams(struct scene *sc)
 }
 
 /* do_strangers lets links in that never speak. */
+static void strangers_from(struct scene *sc, const char *pattern)
+{
+    for (int i = 1; i <= STREAMS_MANY; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%s", pattern);
+        for (char *at = text; *at != '\0'; at++)
+            if (*at == '#')
+                *at = (char)('0' + i);
+        test_stranger(sc->b, test_endpoint(text, (uint16_t)(1000 + i)));
+    }
+}
+
 static void do_strangers(struct scene *sc)
 {
-    for (int i = 0; i < STREAMS_MANY; i++)
-        test_stranger(sc->b, test_endpoint("6.6.6.6", (uint16_t)(1000 + i)));
+    strangers_from(sc, "6.6.6.6");
+}
+
+static void do_strangers_24(struct scene *sc)
+{
+    strangers_from(sc, "6.6.6.#");
+}
+
+static void do_strangers_64(struct scene *sc)
+{
+    strangers_from(sc, "2a00:1:2:3::#");
+}
+
+static void do_strangers_56(struct scene *sc)
+{
+    strangers_from(sc, "2a00:1:2:30#::1");
+}
+
+static void do_strangers_48(struct scene *sc)
+{
+    strangers_from(sc, "2a00:1:2:#00::1");
 }
 
 static void do_link_too_high(struct scene *sc)
@@ -109,6 +140,10 @@ struct limit_case {
     bool of_b;
     void (*action)(struct scene *sc);
     const char *sentence; /* P: the other peer; U, A: what was used and asked for (memory) */
+    struct {
+        enum tern_limit limit;
+        uint64_t value;
+    } also; /* value 0: nothing */
 };
 
 static const struct limit_case limit_cases[] = {
@@ -201,11 +236,68 @@ static const struct limit_case limit_cases[] = {
     {TERN_LIMIT_CONNECTIONS_PER_PEER, 1, true, do_dial_twice,
      "peer P has 1 of at most 1 connections; raise connections_per_peer to allow more"},
     {TERN_LIMIT_TRANSIENT_PER_ADDRESS, 3, true, do_strangers,
-     "this host has 3 of at most 3 inbound connections being set up; raise "
+     "address 6.6.6.6 has 3 of at most 3 inbound connections being set up; raise "
      "transient_per_address to allow more"},
     {TERN_LIMIT_TRANSIENT_SHARED, 3, true, do_strangers,
      "this host has 3 of at most 3 inbound connections being set up; raise transient_shared to "
      "allow more"},
+    {TERN_LIMIT_SUBNET_IP4_32_CONNECTIONS_IN, 3, true, do_strangers,
+     "address 6.6.6.6 has 3 of at most 3 inbound connections; raise subnet.ip4_32.connections_in "
+     "to allow more"},
+    {TERN_LIMIT_SUBNET_IP4_24_CONNECTIONS_IN, 3, true, do_strangers_24,
+     "addresses 6.6.6.0/24 have 3 of at most 3 inbound connections; raise "
+     "subnet.ip4_24.connections_in to allow more"},
+    {TERN_LIMIT_SUBNET_IP6_64_CONNECTIONS_IN, 3, true, do_strangers_64,
+     "addresses 2a00:1:2:3::/64 have 3 of at most 3 inbound connections; raise "
+     "subnet.ip6_64.connections_in to allow more"},
+    {TERN_LIMIT_SUBNET_IP6_56_CONNECTIONS_IN, 3, true, do_strangers_56,
+     "addresses 2a00:1:2:300::/56 have 3 of at most 3 inbound connections; raise "
+     "subnet.ip6_56.connections_in to allow more"},
+    {TERN_LIMIT_SUBNET_IP6_48_CONNECTIONS_IN, 3, true, do_strangers_48,
+     "addresses 2a00:1:2::/48 have 3 of at most 3 inbound connections; raise "
+     "subnet.ip6_48.connections_in to allow more"},
+    {TERN_LIMIT_SUBNET_IP4_32_HANDSHAKES_PER_MINUTE,
+     60,
+     true,
+     do_strangers,
+     "address 6.6.6.6 has 60 of at most 60 handshakes a minute; raise "
+     "subnet.ip4_32.handshakes_per_minute to allow more",
+     {TERN_LIMIT_SUBNET_IP4_32_HANDSHAKES_BURST, 3}},
+    {TERN_LIMIT_SUBNET_IP4_24_HANDSHAKES_PER_MINUTE,
+     60,
+     true,
+     do_strangers_24,
+     "addresses 6.6.6.0/24 have 60 of at most 60 handshakes a minute; raise "
+     "subnet.ip4_24.handshakes_per_minute to allow more",
+     {TERN_LIMIT_SUBNET_IP4_24_HANDSHAKES_BURST, 3}},
+    {TERN_LIMIT_SUBNET_IP6_64_HANDSHAKES_PER_MINUTE,
+     60,
+     true,
+     do_strangers_64,
+     "addresses 2a00:1:2:3::/64 have 60 of at most 60 handshakes a minute; raise "
+     "subnet.ip6_64.handshakes_per_minute to allow more",
+     {TERN_LIMIT_SUBNET_IP6_64_HANDSHAKES_BURST, 3}},
+    {TERN_LIMIT_SUBNET_IP6_56_HANDSHAKES_PER_MINUTE,
+     60,
+     true,
+     do_strangers_56,
+     "addresses 2a00:1:2:300::/56 have 60 of at most 60 handshakes a minute; raise "
+     "subnet.ip6_56.handshakes_per_minute to allow more",
+     {TERN_LIMIT_SUBNET_IP6_56_HANDSHAKES_BURST, 3}},
+    {TERN_LIMIT_SUBNET_IP6_48_HANDSHAKES_PER_MINUTE,
+     60,
+     true,
+     do_strangers_48,
+     "addresses 2a00:1:2::/48 have 60 of at most 60 handshakes a minute; raise "
+     "subnet.ip6_48.handshakes_per_minute to allow more",
+     {TERN_LIMIT_SUBNET_IP6_48_HANDSHAKES_BURST, 3}},
+    {TERN_LIMIT_HANDSHAKES_PER_MINUTE,
+     60,
+     true,
+     do_strangers,
+     "this host has 60 of at most 60 handshakes a minute; raise handshakes_per_minute to allow "
+     "more",
+     {TERN_LIMIT_HANDSHAKES_BURST, 3}},
     {TERN_LIMIT_DIALS_WAITING, 3, false, do_dials,
      "this host has 3 of at most 3 dials; raise dials_waiting to allow more"},
     {TERN_LIMIT_LINKS, 3, true, do_link_too_high,
@@ -218,6 +310,13 @@ static const enum tern_limit limits_that_refuse_nothing[] = {
     TERN_LIMIT_DIALS_PER_PEER,
     TERN_LIMIT_PEERS,
     TERN_LIMIT_WINDOWS,
+    /* These belong to a rate, which is what is named. */
+    TERN_LIMIT_HANDSHAKES_BURST,
+    TERN_LIMIT_SUBNET_IP4_32_HANDSHAKES_BURST,
+    TERN_LIMIT_SUBNET_IP4_24_HANDSHAKES_BURST,
+    TERN_LIMIT_SUBNET_IP6_64_HANDSHAKES_BURST,
+    TERN_LIMIT_SUBNET_IP6_56_HANDSHAKES_BURST,
+    TERN_LIMIT_SUBNET_IP6_48_HANDSHAKES_BURST,
 };
 
 /* fill_in puts the peer and the numbers into a sentence. */
@@ -246,6 +345,8 @@ static void check_limit(const struct limit_case *row)
     sc.victim = row->of_b ? sc.b : sc.a;
     tern_limit_set(&sc.victim->config.limits, row->limit, row->value);
     assert_int_equal(tern_limit_get(&sc.victim->config.limits, row->limit), row->value);
+    if (row->also.value != 0)
+        tern_limit_set(&sc.victim->config.limits, row->also.limit, row->also.value);
     assert_true(test_node_start(sc.a) && test_node_start(sc.b));
     test_listen(sc.b);
     assert_null(tern_swarm_last_refusal(sc.victim->swarm)->limit_info);

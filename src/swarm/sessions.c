@@ -49,7 +49,8 @@ static void sessions_offer(struct tern_swarm *s, tern_time now, const struct swa
     if (err == TERN_ERR_GATED || !listens) {
         how = TERN_SESSION_IGNORE;
         err = err == TERN_OK ? TERN_ERR_CLOSED : err;
-    } else if (err == TERN_OK && !offer->validated && sessions_crowded(s)) {
+    } else if (!offer->validated &&
+               (tern_conns_strained(s, now, &offer->path.remote) || sessions_crowded(s))) {
         hub->ops->refuse(hub->self, now, TERN_SESSION_RETRY);
         return;
     }

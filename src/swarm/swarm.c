@@ -22,6 +22,9 @@ void tern_swarm_config_defaults(struct tern_swarm_config *config)
         .keepalive_ns = 30 * TERN_SECOND,
         .keepalive_timeout_ns = 10 * TERN_SECOND,
         .observers_min = 4,
+        .exempt = {{.ip = {.family = 4, .bytes = {127}}, .bits = 8},
+                   {.ip = {.family = 6, .bytes = {[15] = 1}}, .bits = 128}},
+        .exempt_count = 2,
     };
     tern_swarm_limits_profile(&config->limits, TERN_PROFILE_DEFAULT);
 }
@@ -113,6 +116,7 @@ struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_t
 {
     TERN_CHECK(config->mem != NULL && config->random != NULL && config->metrics != NULL &&
                config->identity != NULL);
+    TERN_CHECK(config->exempt_count <= TERN_SWARM_EXEMPT_MAX);
     TERN_CHECK(config->limits.links_max > 0 && config->limits.links_max <= 1u << 24);
     struct tern_swarm *s = tern_mem_zalloc(config->mem, sizeof *s);
     if (s == NULL)
@@ -132,6 +136,7 @@ struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_t
     tern_list_init(&s->stores);
     tern_conns_init(s);
     tern_peers_init(s);
+    tern_subnets_init(&s->subnets, s->mem, s->peers.hash_key, &s->config.limits);
     tern_protocols_init(s);
     tern_dials_init(s);
     tern_backoffs_init(s);
@@ -148,6 +153,7 @@ void tern_swarm_free(struct tern_swarm *s)
     tern_dials_fini(s);
     tern_conns_fini(s);
     tern_sessions_fini(s);
+    tern_subnets_fini(&s->subnets);
     tern_peers_fini(s);
     tern_backoffs_fini(s);
     tern_bans_fini(s);

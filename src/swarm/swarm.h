@@ -35,6 +35,7 @@ enum {
     TERN_SWARM_SERVICES_MAX = 32,
     TERN_SWARM_PROTOCOLS_MAX = 64,
     TERN_SWARM_LISTENERS_MAX = 16,
+    TERN_SWARM_EXEMPT_MAX = 16,
     TERN_PEER_ADDRS_MAX = 16,
     TERN_DIAL_ATTEMPTS_MAX = 32, /* addresses that one dial tries, names resolved */
 };
@@ -72,6 +73,12 @@ struct tern_dial_attempt {
     struct tern_refusal refusal;
 };
 
+/* Addresses that begin alike. */
+struct tern_subnet {
+    struct tern_ip ip;
+    uint8_t bits;
+};
+
 struct tern_swarm_config {
     struct tern_mem *mem;
     struct tern_random *random;
@@ -79,6 +86,8 @@ struct tern_swarm_config {
     struct tern_metrics *metrics;
     const struct tern_private_key *identity;
     struct tern_swarm_limits limits;
+    struct tern_subnet exempt[TERN_SWARM_EXEMPT_MAX]; /* whose addresses no subnet's limit is for */
+    size_t exempt_count;
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX];
     size_t secure_count;
     bool slow_aes; /* the processor has no instructions for AES: TLS prefers another cipher */
@@ -100,7 +109,7 @@ struct tern_swarm_config {
 };
 
 /* tern_swarm_config_defaults fills in the "default" profile (Noise and yamux; the book is not
- * saved); the caller then sets mem … identity. */
+ * saved; loopback is exempt from the limits of subnets); the caller then sets mem … identity. */
 void tern_swarm_config_defaults(struct tern_swarm_config *config);
 
 enum tern_swarm_event_kind {
