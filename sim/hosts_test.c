@@ -3,6 +3,7 @@
  * the same seed gives the same run in any process; a byte's answer takes three round trips.
  */
 #include "sim/hosts.h"
+#include "swarm/manager.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +33,37 @@ static void gossip_reaches_all_of_twenty(void **state)
         sim_hosts_run_for(&hosts, 100 * TERN_MILLISECOND);
     }
     assert_true(sim_hosts_run_until(&hosts, sim_hosts_all_have_all, 5 * TERN_SECOND));
+    sim_hosts_check_invariants(&hosts);
+    sim_hosts_fini(&hosts);
+}
+
+/* Whom a host needs stays connected, however quiet it is; the others go as idle. */
+static void mesh_peers_are_protected_and_bootstrap_peers_tagged(void **state)
+{
+    (void)state;
+    sim_hosts_init(&hosts, &(struct sim_hosts_options){.seed = 11, .count = 6});
+    sim_hosts_start_all(&hosts);
+    sim_hosts_run_for(&hosts, 10 * TERN_MINUTE);
+    for (uint32_t i = 0; i < 6; i++) {
+        struct tern_peer_id mesh[64];
+        struct tern_swarm *swarm = tern_host_core_swarm(hosts.hosts[i].core);
+        size_t count =
+            tern_gossip_service_peers(tern_host_core_gossip(hosts.hosts[i].core),
+                                      TERN_GOSSIP_LIST_MESH, tern_view_str(SIM_TOPIC), mesh, 64);
+        assert_true(count > 0);
+        uint32_t protected = 0;
+        for (tern_peer peer = tern_swarm_peer_first(swarm); peer != 0;
+             peer = tern_swarm_peer_next(swarm, peer))
+        protected += tern_swarm_protected(swarm, peer, TERN_PROTECT_MESH);
+        assert_int_equal(protected, count);
+        for (size_t m = 0; m < count; m++)
+            assert_int_equal(tern_swarm_protected(swarm, tern_swarm_find_peer(swarm, &mesh[m]),
+                                                  TERN_PROTECT_MESH),
+                             1);
+        tern_peer first = tern_swarm_find_peer(swarm, &hosts.hosts[0].id);
+        if (i > 0 && first != 0)
+            assert_true(tern_swarm_peer_value(swarm, first) >= 10);
+    }
     sim_hosts_check_invariants(&hosts);
     sim_hosts_fini(&hosts);
 }
@@ -179,6 +211,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(everyone_finds_everyone_by_one_address),
         cmocka_unit_test(gossip_reaches_all_of_twenty),
+        cmocka_unit_test(mesh_peers_are_protected_and_bootstrap_peers_tagged),
         cmocka_unit_test(a_partition_heals),
         cmocka_unit_test(who_crashed_comes_back),
         cmocka_unit_test(bad_lines_delay_and_lose_nothing),

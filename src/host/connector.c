@@ -1,6 +1,7 @@
 #include "host/connector.h"
 
 #include "base/check.h"
+#include "swarm/manager.h"
 
 static const tern_time CONNECTOR_FIRST_NS = 50 * TERN_MILLISECOND;
 static const tern_time CONNECTOR_ROUND_NS = TERN_SECOND;
@@ -14,11 +15,17 @@ struct tern_connector {
     struct tern_swarm *swarm;
     uint32_t peers_want;
     uint32_t number;
+    uint32_t tag; /* of bootstrap peers */
     struct tern_peer_id bootstrap[CONNECTOR_BOOTSTRAP_MAX];
     size_t bootstrap_count;
     tern_token dials[CONNECTOR_DIALS_MAX]; /* under way; 0: free */
     tern_time round_at;
 };
+
+/* Whom the operator named is worth more than a stranger, and no more than one who is of use: it
+ * goes as idle as others do, for it has many to serve. */
+enum { CONNECTOR_BOOTSTRAP_VALUE = 10 };
+static const struct tern_tag_rule connector_tag = {.name = "bootstrap"};
 
 bool tern_connector_owns(const struct tern_connector *c, tern_token token)
 {
@@ -58,12 +65,22 @@ static void connector_round(struct tern_connector *c, tern_time now)
     if (count == 0)
         return;
     size_t start = (size_t)tern_random_below(c->random, count);
-    for (size_t i = 0; i < tern_min_size(count, CONNECTOR_TRIES_MAX); i++) {
+    bool more = tern_swarm_book_at(c->swarm, start, &entry);
+    for (size_t i = 0; more && i < tern_min_size(count, CONNECTOR_TRIES_MAX); i++) {
         if (connector_free_dial(c) == CONNECTOR_DIALS_MAX)
             return;
-        if (tern_swarm_book_at(c->swarm, (start + i) % count, &entry))
-            connector_dial(c, now, &entry.id);
+        connector_dial(c, now, &entry.id);
+        more = tern_swarm_book_next(c->swarm, &entry.id, &entry) ||
+               tern_swarm_book_next(c->swarm, NULL, &entry);
     }
+}
+
+static bool connector_is_bootstrap(const struct tern_connector *c, const struct tern_peer_id *id)
+{
+    for (size_t i = 0; i < c->bootstrap_count; i++)
+        if (tern_peer_id_equal(&c->bootstrap[i], id))
+            return true;
+    return false;
 }
 
 static void connector_event(void *self, tern_time now, const struct tern_swarm_event *event)
@@ -73,6 +90,9 @@ static void connector_event(void *self, tern_time now, const struct tern_swarm_e
         for (size_t i = 0; i < CONNECTOR_DIALS_MAX; i++)
             if (c->dials[i] == event->token)
                 c->dials[i] = 0;
+    } else if (event->kind == TERN_SWARM_PEER_UP) {
+        if (connector_is_bootstrap(c, event->peer_id))
+            tern_swarm_tag(c->swarm, event->peer, c->tag, CONNECTOR_BOOTSTRAP_VALUE);
     } else if (event->kind == TERN_SWARM_PEER_DOWN) {
         c->round_at = tern_time_min(c->round_at, tern_time_add(now, CONNECTOR_ROUND_NS));
     }
@@ -107,12 +127,13 @@ tern_err tern_connector_bootstrap(struct tern_connector *c, tern_time now,
     if (!tern_multiaddr_peer_id(tern_multiaddr_view(address), &id))
         return TERN_ERR_INVALID;
     tern_swarm_add_address(c->swarm, now, &id, address, TERN_ADDR_CONFIGURED);
-    for (size_t i = 0; i < c->bootstrap_count; i++)
-        if (tern_peer_id_equal(&c->bootstrap[i], &id))
-            return TERN_OK;
+    if (connector_is_bootstrap(c, &id))
+        return TERN_OK;
     if (c->bootstrap_count == CONNECTOR_BOOTSTRAP_MAX)
         return TERN_ERR_FULL;
     c->bootstrap[c->bootstrap_count++] = id;
+    tern_swarm_tag(c->swarm, tern_swarm_find_peer(c->swarm, &id), c->tag,
+                   CONNECTOR_BOOTSTRAP_VALUE);
     c->round_at = tern_time_min(c->round_at, tern_time_add(now, CONNECTOR_FIRST_NS));
     return TERN_OK;
 }
@@ -129,6 +150,8 @@ tern_err tern_connector_new(struct tern_mem *mem, struct tern_random *random,
     c->swarm = swarm;
     c->peers_want = peers_want;
     tern_err err = tern_swarm_add_service(swarm, &connector_ops, c, &c->number);
+    if (err == TERN_OK)
+        err = tern_swarm_tag_rule(swarm, &connector_tag, &c->tag);
     if (err != TERN_OK) {
         tern_connector_free(c);
         return err;

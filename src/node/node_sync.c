@@ -2,6 +2,7 @@
  * What sync asks of peers, and what they answer; and asking a peer to validate its chain.
  */
 #include "node/node_private.h"
+#include "swarm/manager.h"
 
 static const tern_time SYNC_REQUEST_TIMEOUT_NS = 30 * TERN_SECOND; /* sync's own comes first */
 static const tern_time REMOTE_POLL_NS = 200 * TERN_MILLISECOND;
@@ -23,7 +24,7 @@ void node_peer_speaks(struct tern_node *node, tern_peer peer)
         node_find_peer(node, peer) != NULL || node->peers_count == NODE_PEERS_MAX)
         return;
     node->peers[node->peers_count++] = (struct node_peer){.peer = peer};
-    tern_swarm_protect(swarm, peer);
+    tern_swarm_protect(swarm, peer, TERN_PROTECT_SYNC);
     node_sync_step(node, &(struct tern_sync_in){.kind = TERN_SYNC_PEER_UP, .peer = peer});
     node_pool_peer(node);
 }

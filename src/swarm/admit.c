@@ -64,10 +64,12 @@ tern_err tern_conns_admit(struct tern_swarm *s, tern_time now, const struct tern
     if (places != 0 && all >= places) /* full is full, whoever asks: the scope says so */
         return tern_scope_reserve(&s->transient, TERN_RESOURCE_CONNECTIONS_IN, 1, NULL);
     tern_endpoint_ip(remote, &ip);
-    if (admit_exempt(s, &ip))
-        return TERN_OK;
-    TERN_TRY(admit_subnet(s, now, &ip));
-    return admit_transient(s, &ip);
+    if (!admit_exempt(s, &ip)) {
+        TERN_TRY(admit_subnet(s, now, &ip));
+        TERN_TRY(admit_transient(s, &ip));
+    }
+    tern_trim_make_room(s, now, &ip);
+    return TERN_OK;
 }
 
 bool tern_conns_strained(const struct tern_swarm *s, tern_time now,
@@ -89,8 +91,9 @@ static void admit_settle(struct tern_swarm *s, struct swarm_conn *c)
     c->settled = true;
 }
 
-void tern_conns_leave_upgrading(struct tern_swarm *s, struct swarm_conn *c)
+void tern_conns_leave(struct tern_swarm *s, struct swarm_conn *c)
 {
+    s->conns.open_count -= c->state == SWARM_CONN_OPEN;
     if (c->state != SWARM_CONN_UPGRADING || !tern_list_linked(&c->siblings))
         return;
     tern_list_remove(&c->siblings);

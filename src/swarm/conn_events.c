@@ -50,7 +50,7 @@ static void conn_established(struct tern_swarm *s, tern_time now, struct swarm_c
 {
     if (c->state != SWARM_CONN_UPGRADING)
         return;
-    tern_conns_leave_upgrading(s, c);
+    tern_conns_leave(s, c);
     conn_learn(s, now, c);
     c->established_at = now;
     c->idle_since = now;
@@ -73,7 +73,7 @@ static void conn_established(struct tern_swarm *s, tern_time now, struct swarm_c
 static void conn_finish(struct tern_swarm *s, tern_time now, struct swarm_conn *c, tern_err err)
 {
     TERN_CHECK(c->state != SWARM_CONN_DOWN);
-    tern_conns_leave_upgrading(s, c);
+    tern_conns_leave(s, c);
     c->state = SWARM_CONN_DOWN;
     if (c->err == TERN_OK)
         c->err = err;

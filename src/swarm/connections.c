@@ -274,7 +274,7 @@ void tern_conns_close(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
 {
     if (c->state == SWARM_CONN_CLOSING || c->state == SWARM_CONN_DOWN)
         return;
-    tern_conns_leave_upgrading(s, c);
+    tern_conns_leave(s, c);
     c->state = SWARM_CONN_CLOSING;
     c->err = err;
     c->linger_until = tern_time_add(now, SWARM_LINGER_NS);
@@ -430,6 +430,7 @@ void tern_conns_fini(struct tern_swarm *s)
     while ((node = tern_list_front(&s->conns.all)) != NULL) {
         struct swarm_conn *c = TERN_LIST_ENTRY(node, struct swarm_conn, all);
         struct tern_job *job = c->job;
+        tern_conns_leave(s, c);
         c->state = SWARM_CONN_DOWN;
         c->streams_count = 0;
         tern_list_remove(&c->siblings);

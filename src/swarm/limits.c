@@ -37,6 +37,8 @@ static const struct limits_profile
                                     .memory = 8 * LIMITS_MIB,
                                     .numbers =
                                         {.connections_per_peer_max = 3,
+                                         .connections_high = 14,
+                                         .connections_low = 12,
                                          .transient_per_address_max = 4,
                                          .dials_max = 4,
                                          .dials_per_peer_max = 2,
@@ -60,6 +62,8 @@ static const struct limits_profile
                     .streams = 16384,
                     .memory = 512 * LIMITS_MIB,
                     .numbers = {.connections_per_peer_max = 8,
+                                .connections_high = 384,
+                                .connections_low = 320,
                                 .transient_per_address_max = 32,
                                 .dials_max = 64,
                                 .dials_per_peer_max =
@@ -83,6 +87,8 @@ static const struct limits_profile
                                      .memory = 4096 * LIMITS_MIB,
                                      .numbers =
                                          {.connections_per_peer_max = 8,
+                                          .connections_high = 14336,
+                                          .connections_low = 12288,
                                           .transient_per_address_max = 64,
                                           .dials_max = 512,
                                           .dials_per_peer_max = 8,
@@ -109,6 +115,8 @@ static const struct limits_profile
                                          .streams = 8192,
                                          .memory = 16 * LIMITS_MIB,
                                          .numbers = {.connections_per_peer_max = 8,
+                                                     .connections_high = 0,
+                                                     .connections_low = 0,
                                                      .transient_per_address_max = 128,
                                                      .dials_max = 32,
                                                      .dials_per_peer_max = 8,

@@ -71,6 +71,8 @@ struct tern_swarm_limits {
     struct tern_scope_limits protocol;
     struct tern_scope_limits protocol_peer;
     uint32_t connections_per_peer_max;
+    uint32_t connections_high;          /* more open connections than this are trimmed … */
+    uint32_t connections_low;           /* … to so many (manager.h) */
     uint32_t transient_per_address_max; /* inbound connections that are not established yet, of one
                                            IPv4 address or IPv6 /56 */
     uint32_t transient_shared_max; /* when so many of them there are, only addresses that have none

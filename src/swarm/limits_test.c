@@ -676,14 +676,14 @@ static void a_protected_peer_stays_until_it_is_not(void **state)
     assert_true(test_node_start(sc->a));
     start_b(sc);
     tern_peer peer = test_connect(sc->a, sc->b);
-    tern_swarm_protect(sc->a->swarm, peer);
-    tern_swarm_protect(sc->a->swarm, peer);
+    tern_swarm_protect(sc->a->swarm, peer, TERN_PROTECT_APPLICATION);
+    tern_swarm_protect(sc->a->swarm, peer, TERN_PROTECT_APPLICATION);
     test_run(sc->w, 90 * TERN_SECOND); /* b's own idle timeout is 2 minutes */
     assert_int_equal(tern_swarm_peers_count(sc->a->swarm), 1);
-    tern_swarm_unprotect(sc->a->swarm, peer);
+    tern_swarm_unprotect(sc->a->swarm, peer, TERN_PROTECT_APPLICATION);
     test_run(sc->w, 10 * TERN_SECOND);
     assert_int_equal(tern_swarm_peers_count(sc->a->swarm), 1);
-    tern_swarm_unprotect(sc->a->swarm, peer);
+    tern_swarm_unprotect(sc->a->swarm, peer, TERN_PROTECT_APPLICATION);
     test_kick(sc->a);
     test_run(sc->w, 2 * TERN_SECOND);
     assert_int_equal(tern_swarm_peers_count(sc->a->swarm), 1); /* idle since now */
@@ -751,7 +751,7 @@ static void a_disconnect_ends_streams_then_connection_then_peer(void **state)
     assert_false(tern_swarm_connection_info(s, stream.connection, &info));
     assert_int_equal(tern_swarm_connection_first(s, peer), 0);
     tern_swarm_disconnect(s, sc->w->now, peer, 0);
-    tern_swarm_protect(s, peer);
+    tern_swarm_protect(s, peer, TERN_PROTECT_APPLICATION);
     tern_swarm_report(s, sc->w->now, peer, heavy_fault());
     assert_false(tern_swarm_peer_supports(s, peer, tern_view_str("x")));
 }

@@ -66,6 +66,7 @@ static struct swarm_peer *peers_new(struct tern_swarm *s, const struct swarm_con
 /* peers_leave takes the peer out of the tables: its handle is stale from now on. */
 static void peers_leave(struct tern_swarm *s, struct swarm_peer *peer)
 {
+    tern_trim_forget(s, peer);
     tern_map_remove(&s->peers, &peer->entry);
     tern_slots_remove(&s->peer_slots, peer->handle);
     tern_list_remove(&peer->changed);
@@ -77,6 +78,7 @@ static void peers_free(struct tern_swarm *s, struct swarm_peer *peer)
 {
     TERN_CHECK(peer->refs == 0 && peer->connections_count == 0);
     tern_scopes_peer_fini(s, peer);
+    tern_tags_fini(s, peer);
     tern_scope_fini(&peer->scope);
     tern_public_key_fini(&peer->key);
     tern_mem_free(s->mem, peer->protocols, peer->protocols_size);
@@ -159,6 +161,7 @@ tern_err tern_peers_attach(struct tern_swarm *s, tern_time now, struct swarm_con
     bool first = peer->connections_count == 0;
     c->peer = peer;
     c->state = SWARM_CONN_OPEN;
+    s->conns.open_count++;
     c->announced = true;
     peer->refs++;
     peer->connections_count++;
@@ -339,30 +342,6 @@ void tern_swarm_disconnect(struct tern_swarm *s, tern_time now, tern_peer handle
     TERN_LIST_FOREACH (node, &peer->connections) {
         struct swarm_conn *c = TERN_LIST_ENTRY(node, struct swarm_conn, siblings);
         tern_conns_close(s, now, c, (enum tern_connection_code)code, TERN_OK);
-    }
-}
-
-void tern_swarm_protect(struct tern_swarm *s, tern_peer handle)
-{
-    struct swarm_peer *peer = tern_peers_of_handle(s, handle);
-    if (peer != NULL && peer->protects < UINT32_MAX)
-        peer->protects++;
-}
-
-void tern_swarm_unprotect(struct tern_swarm *s, tern_peer handle)
-{
-    struct swarm_peer *peer = tern_peers_of_handle(s, handle);
-    if (peer == NULL)
-        return;
-    TERN_CHECK(peer->protects > 0);
-    if (--peer->protects > 0)
-        return;
-    TERN_LIST_FOREACH (node, &peer->connections) {
-        /* What is not used becomes idle now, not when it was used last. */
-        struct swarm_conn *c = TERN_LIST_ENTRY(node, struct swarm_conn, siblings);
-        if (c->streams_active == 0)
-            c->idle_since = s->now;
-        tern_conns_touch(s, c);
     }
 }
 

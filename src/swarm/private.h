@@ -17,6 +17,8 @@
 #include "swarm/slots.h"
 #include "swarm/subnets.h"
 #include "swarm/swarm.h"
+#include "swarm/tags.h"
+#include "swarm/trim.h"
 
 enum {
     SWARM_REJECTS_MAX = 32,        /* links to abort, before the world next asks for commands */
@@ -123,6 +125,7 @@ struct swarm_conns {
     struct swarm_conn **by_link; /* by the slot of the link id */
     uint32_t by_link_count;
     uint32_t count;
+    uint32_t open_count; /* of them, those that are OPEN */
     uint32_t upgrading_in_count;
     struct tern_list all;
     struct tern_list upgrading;
@@ -144,10 +147,12 @@ struct swarm_peer {
     uint32_t connections_count;
     uint32_t refs; /* connections that are charged to its scope, dead ones included */
     uint32_t protects;
+    uint16_t protects_by[TERN_PROTECT_COUNT];
+    uint16_t shares_capacity;
     struct tern_list changed; /* PROTOCOLS is to be told */
     uint8_t *protocols;       /* sizes and names, one after the other */
     uint32_t protocols_size;
-    uint16_t shares_capacity;
+    struct swarm_tags tags;
     struct swarm_share *shares; /* what services and protocols have of it */
     struct tern_scope scope;
 };
@@ -428,6 +433,9 @@ struct tern_swarm {
     struct tern_timer_queue timers;
     struct swarm_conns conns;
     struct swarm_subnets subnets;
+    struct swarm_trim trim;
+    struct tern_tag_rule tag_rules[TERN_SWARM_TAGS_MAX];
+    uint32_t tag_rules_count;
     struct tern_map peers; /* connected */
     struct tern_slots peer_slots;
     struct tern_list peers_changed;
@@ -534,8 +542,9 @@ void tern_conns_rearm(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
 TERN_NODISCARD tern_err tern_conns_enter_subnet(struct tern_swarm *s, tern_time now,
                                                 struct swarm_conn *c);
 void tern_conns_leave_subnet(struct tern_swarm *s, struct swarm_conn *c);
-/* tern_conns_leave_upgrading: it is established, or will never be; idempotent. */
-void tern_conns_leave_upgrading(struct tern_swarm *s, struct swarm_conn *c);
+/* tern_conns_leave takes the connection out of what is counted of its state, which is about to
+ * change; idempotent. */
+void tern_conns_leave(struct tern_swarm *s, struct swarm_conn *c);
 /* tern_conns_at: it turns out to come from this address. */
 void tern_conns_at(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
                    const struct tern_endpoint *remote);

@@ -306,6 +306,8 @@ static const struct limit_case limit_cases[] = {
 
 /* What waits or gives way at its limit, and refuses nothing. */
 static const enum tern_limit limits_that_refuse_nothing[] = {
+    TERN_LIMIT_CONNECTIONS_HIGH,
+    TERN_LIMIT_CONNECTIONS_LOW,
     TERN_LIMIT_DIALS,
     TERN_LIMIT_DIALS_PER_PEER,
     TERN_LIMIT_PEERS,

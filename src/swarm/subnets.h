@@ -85,4 +85,10 @@ static inline enum tern_subnet_level tern_subnets_group(const struct tern_ip *ip
     return ip->family == 4 ? TERN_SUBNET_IP4_32 : TERN_SUBNET_IP6_56;
 }
 
+/* tern_subnets_neighbourhood is the level of what one owner may have a lot of. */
+static inline enum tern_subnet_level tern_subnets_neighbourhood(const struct tern_ip *ip)
+{
+    return ip->family == 4 ? TERN_SUBNET_IP4_24 : TERN_SUBNET_IP6_48;
+}
+
 #endif

@@ -22,6 +22,9 @@ void tern_swarm_config_defaults(struct tern_swarm_config *config)
         .keepalive_ns = 30 * TERN_SECOND,
         .keepalive_timeout_ns = 10 * TERN_SECOND,
         .observers_min = 4,
+        .trim_grace_ns = 30 * TERN_SECOND,
+        .trim_interval_ns = 10 * TERN_SECOND,
+        .rotate_interval_ns = 10 * TERN_MINUTE,
         .exempt = {{.ip = {.family = 4, .bytes = {127}}, .bits = 8},
                    {.ip = {.family = 6, .bytes = {[15] = 1}}, .bits = 128}},
         .exempt_count = 2,
@@ -136,6 +139,7 @@ struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_t
     tern_list_init(&s->stores);
     tern_conns_init(s);
     tern_peers_init(s);
+    tern_trim_init(s, now);
     tern_subnets_init(&s->subnets, s->mem, s->peers.hash_key, &s->config.limits);
     tern_protocols_init(s);
     tern_dials_init(s);
@@ -280,7 +284,8 @@ static bool swarm_dispatch_one(struct tern_swarm *s, tern_time now)
 static bool swarm_has_news(const struct tern_swarm *s)
 {
     return !tern_list_empty(&s->conns.dirty) || !tern_list_empty(&s->dials.done) || s->dials.wake ||
-           s->listeners.tell || !tern_list_empty(&s->peers_changed) || s->addresses_changed;
+           s->listeners.tell || !tern_list_empty(&s->peers_changed) || s->addresses_changed ||
+           tern_trim_busy(s);
 }
 
 static bool swarm_has_commands(const struct tern_swarm *s)
@@ -297,6 +302,7 @@ void tern_swarm_dispatch(struct tern_swarm *s, tern_time now)
     s->now = now;
     s->dispatching = true;
     tern_sessions_run(s, now);
+    tern_trim_run(s, now);
     for (int i = 0; i < SWARM_DISPATCH_BUDGET && swarm_dispatch_one(s, now); i++)
         continue;
     tern_sessions_wants(s);
@@ -346,6 +352,7 @@ tern_time tern_swarm_deadline(const struct tern_swarm *s)
     deadline = tern_time_min(deadline, tern_book_store_deadline(s));
     deadline = tern_time_min(deadline, s->book.sweep_at);
     deadline = tern_time_min(deadline, tern_sessions_deadline(s));
+    deadline = tern_time_min(deadline, tern_trim_deadline(s));
     for (uint32_t i = 0; i < s->services_count; i++)
         deadline = tern_time_min(deadline, s->services[i].ops->deadline(s->services[i].self));
     return deadline;

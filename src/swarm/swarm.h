@@ -103,6 +103,10 @@ struct tern_swarm_config {
         idle_timeout_ns; /* a connection without streams or protection ends after this; 0: never */
     tern_time keepalive_ns; /* ping interval; 0: none */
     tern_time keepalive_timeout_ns;
+    tern_time trim_grace_ns;      /* no peer is trimmed for so long after it came */
+    tern_time trim_interval_ns;   /* from one trim to the next */
+    uint32_t rotate_percent;      /* of outbound peers that are replaced by others … */
+    tern_time rotate_interval_ns; /* … each time this has passed; either 0: never */
     uint32_t observers_min; /* distinct peers that must see us at an address before we believe it */
     bool book_saved;        /* keep the address book in the store's space book_space */
     uint8_t book_space;
@@ -352,10 +356,6 @@ uint32_t tern_swarm_faults_weight(const struct tern_swarm *swarm, tern_time now,
                                   const struct tern_peer_id *id);
 bool tern_swarm_banned(const struct tern_swarm *swarm, tern_time now,
                        const struct tern_peer_id *id);
-
-/* tern_swarm_protect keeps a peer's connections from being ended as idle; counted. */
-void tern_swarm_protect(struct tern_swarm *swarm, tern_peer peer);
-void tern_swarm_unprotect(struct tern_swarm *swarm, tern_peer peer);
 
 /* What a peer said it supports (identify). Names are copied; bounded by TERN_SWARM_PROTOCOLS_MAX.
  */

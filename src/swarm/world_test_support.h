@@ -9,7 +9,7 @@
 #include "swarm/swarm.h"
 
 enum {
-    TEST_NODES_MAX = 8,
+    TEST_NODES_MAX = 16,
     TEST_LINKS_MAX = 512,
     TEST_EVENTS_MAX = 4096,
     TEST_LOG_MAX = 4096,

@@ -4,6 +4,7 @@
 #include "crypto/envelope.h"
 #include "protocol/frame.h"
 #include "protocol/own_record.h"
+#include "swarm/manager.h"
 
 /* Rounds of asking somebody: soon at first, because a network that starts as a whole knows nothing
  * yet when its nodes meet; then ever more rarely. Never sooner than a peer that was just met, and
@@ -44,6 +45,7 @@ struct tern_exchange {
     struct tern_random *random;
     struct tern_swarm *swarm;
     uint32_t number;
+    uint32_t tag; /* of peers that have told us of others */
     struct tern_map records;
     struct exchange_asking asking[EXCHANGE_ASKING_MAX];
     struct exchange_served served[EXCHANGE_SERVED_MAX]; /* a ring: the oldest goes */
@@ -51,6 +53,12 @@ struct tern_exchange {
     tern_time ask_at;   /* the next round */
     tern_time again_ns; /* from that one to the one behind it */
 };
+
+static const struct tern_tag_rule exchange_tag = {.name = "records",
+                                                  .decay = TERN_TAG_FIXED,
+                                                  .interval_ns = 10 * TERN_MINUTE,
+                                                  .amount = 1,
+                                                  .value_max = 5};
 
 static const struct tern_view exchange_name = {.data = (const uint8_t *)TERN_EXCHANGE_PROTOCOL,
                                                .size = sizeof TERN_EXCHANGE_PROTOCOL - 1};
@@ -229,6 +237,8 @@ static void exchange_readable(struct tern_exchange *x, tern_time now,
         err != TERN_ERR_MEMORY && err != TERN_ERR_SCOPE_MEMORY)
         tern_swarm_report(x->swarm, now, asking->peer, TERN_FAULT_EXCHANGE_MALFORMED);
     struct tern_stream stream = asking->stream;
+    if (err == TERN_ERR_END && asking->records > 0)
+        tern_swarm_tag_bump(x->swarm, asking->peer, x->tag, 1);
     exchange_stop(asking);
     if (err != TERN_ERR_END)
         tern_swarm_reset(x->swarm, stream, TERN_STREAM_CODE_NONE);
@@ -344,6 +354,8 @@ tern_err tern_exchange_new(struct tern_mem *mem, struct tern_random *random,
     uint64_t key[2] = {tern_random_u64(random), tern_random_u64(random)};
     tern_map_init(&x->records, mem, key);
     tern_err err = tern_swarm_add_service(swarm, &exchange_ops, x, &x->number);
+    if (err == TERN_OK)
+        err = tern_swarm_tag_rule(swarm, &exchange_tag, &x->tag);
     if (err == TERN_OK)
         err = tern_swarm_handle(swarm, &(struct tern_protocol){.name = exchange_name,
                                                                .handler = x->number,

@@ -3,6 +3,7 @@
 #include "crypto/envelope.h"
 #include "protocol/exchange/exchange.h"
 #include "protocol/puppet_test_support.h"
+#include "swarm/manager.h"
 
 static struct puppet_world pw;
 static struct tern_exchange *exchange;
@@ -71,6 +72,8 @@ static void records_are_learned(void **state)
     assert_int_equal(tern_exchange_count(exchange), 5);
     assert_true(tern_swarm_book_count(pw.node->swarm) >= before + 5);
     assert_int_equal(puppet_faults_all(&pw), 0);
+    assert_int_equal(tern_swarm_peer_value(pw.node->swarm, tern_swarm_peer_first(pw.node->swarm)),
+                     1);
 }
 
 static void a_record_that_does_not_hold_is_a_fault(void **state)

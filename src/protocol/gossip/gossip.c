@@ -735,3 +735,13 @@ size_t tern_gossip_mesh_peers(const struct tern_gossip *g, struct tern_view name
         memcpy(peers, topic->mesh, count * sizeof *peers);
     return count;
 }
+
+void tern_gossip_mesh_marks(const struct tern_gossip *g, bool *marks, size_t count)
+{
+    TERN_MAP_FOREACH (entry, &g->topics) {
+        const struct gossip_topic *topic = TERN_CONTAINER_OF(entry, struct gossip_topic, entry);
+        for (size_t i = 0; topic->joined && i < topic->mesh_count; i++)
+            if (topic->mesh[i] < count)
+                marks[topic->mesh[i]] = true;
+    }
+}

@@ -182,5 +182,8 @@ size_t tern_gossip_topic_peers(const struct tern_gossip *gossip, struct tern_vie
                                uint32_t *peers, size_t max);
 size_t tern_gossip_mesh_peers(const struct tern_gossip *gossip, struct tern_view topic,
                               uint32_t *peers, size_t max);
+/* tern_gossip_mesh_marks sets marks[peer] of every peer below count that is in the mesh of a topic.
+ */
+void tern_gossip_mesh_marks(const struct tern_gossip *gossip, bool *marks, size_t count);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "base/ring.h"
+#include "swarm/manager.h"
 #include "wire/protobuf.h"
 
 enum {
@@ -21,6 +22,7 @@ struct service_peer {
     bool out_open;  /* a stream of ours is there */
     bool out_ready; /* and its protocol is agreed */
     bool in_open;
+    bool meshed; /* and protected for it */
     uint8_t opened_count;
     tern_peer peer;
     struct tern_peer_id id;
@@ -48,7 +50,9 @@ struct tern_gossip_service {
     struct tern_metrics *metrics;
     struct tern_swarm *swarm;
     struct tern_gossip *core;
-    uint32_t number; /* in the swarm */
+    uint32_t number;   /* in the swarm */
+    uint32_t tag;      /* of peers that bring messages first */
+    tern_time mesh_at; /* when protection is next brought up to date */
     uint32_t message_size_max;
     struct service_peer *peers;
     size_t peers_count;
@@ -57,6 +61,16 @@ struct tern_gossip_service {
     size_t events_bytes;
     struct tern_chunk *held; /* of the event given last */
 };
+
+static const tern_time SERVICE_MESH_INTERVAL_NS = TERN_SECOND; /* a heartbeat */
+
+/* As go-libp2p-pubsub has it: a message that is new when it comes counts one, up to 15, and one of
+ * them is forgotten every ten minutes. */
+static const struct tern_tag_rule service_tag = {.name = "gossip",
+                                                 .decay = TERN_TAG_FIXED,
+                                                 .interval_ns = 10 * TERN_MINUTE,
+                                                 .amount = 1,
+                                                 .value_max = 15};
 
 static const uint64_t SERVICE_OUTBOUND_BIT = UINT64_C(1) << 32;
 
@@ -165,8 +179,11 @@ static void service_deliver(struct tern_gossip_service *s, tern_time now,
                                   .chunk = tern_chunk_ref(out->chunk),
                                   .message = out->message,
                                   .handle = out->handle};
-    if (out->peer != UINT32_MAX)
-        event.peer = s->peers[s->by_core[out->peer]].id;
+    if (out->peer != UINT32_MAX) {
+        const struct service_peer *peer = &s->peers[s->by_core[out->peer]];
+        event.peer = peer->id;
+        tern_swarm_tag_bump(s->swarm, peer->peer, s->tag, 1);
+    }
     service_push_event(s, now, &event);
 }
 
@@ -399,6 +416,33 @@ static void service_peer_up(struct tern_gossip_service *s, tern_time now,
     service_open(s, now, peer);
 }
 
+static void service_set_meshed(struct tern_gossip_service *s, struct service_peer *peer,
+                               bool meshed)
+{
+    if (peer->meshed == meshed)
+        return;
+    peer->meshed = meshed;
+    if (meshed)
+        tern_swarm_protect(s->swarm, peer->peer, TERN_PROTECT_MESH);
+    else
+        tern_swarm_unprotect(s->swarm, peer->peer, TERN_PROTECT_MESH);
+}
+
+/* Peers in a mesh are protected, as of the last heartbeat. */
+static void service_protect(struct tern_gossip_service *s, tern_time now)
+{
+    bool marks[SERVICE_PEERS_MAX] = {false};
+    if (now < s->mesh_at)
+        return;
+    s->mesh_at = tern_time_add(now, SERVICE_MESH_INTERVAL_NS);
+    tern_gossip_mesh_marks(s->core, marks, SERVICE_PEERS_MAX);
+    for (size_t i = 0; i < s->peers_count; i++) {
+        struct service_peer *peer = &s->peers[i];
+        if (peer->used)
+            service_set_meshed(s, peer, peer->core != SERVICE_CORE_NONE && marks[peer->core]);
+    }
+}
+
 /* Our stream to the peer is gone: what waits for it goes too. */
 static void service_out_ended(struct tern_gossip_service *s, tern_time now,
                               struct service_peer *peer)
@@ -406,6 +450,7 @@ static void service_out_ended(struct tern_gossip_service *s, tern_time now,
     struct service_queued queued;
     peer->out_open = false;
     peer->out_ready = false;
+    service_set_meshed(s, peer, false);
     while (tern_ring_pop(&peer->queue, &queued))
         tern_chunk_unref(queued.chunk);
     peer->queue_bytes = 0;
@@ -530,6 +575,7 @@ static void service_tick(void *self, tern_time now)
     struct tern_gossip_service *s = self;
     tern_gossip_tick(s->core, now);
     service_drain(s, now);
+    service_protect(s, now);
 }
 
 static void service_job_done(void *self, tern_time now, struct tern_job *job)
@@ -550,6 +596,7 @@ static const struct tern_service_ops service_ops = {.name = "gossip",
 static tern_err service_register(struct tern_gossip_service *s)
 {
     TERN_TRY(tern_swarm_add_service(s->swarm, &service_ops, s, &s->number));
+    TERN_TRY(tern_swarm_tag_rule(s->swarm, &service_tag, &s->tag));
     for (size_t i = 0; i < TERN_COUNT_OF(service_names); i++)
         TERN_TRY(
             tern_swarm_handle(s->swarm, &(struct tern_protocol){.name = service_names[i],

@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "base/ring.h"
 #include "protocol/frame.h"
+#include "swarm/manager.h"
 #include "wire/protobuf.h"
 
 enum exchange_state {
@@ -39,6 +40,7 @@ struct tern_requests {
     struct tern_swarm *swarm;
     struct tern_requests_options options;
     uint32_t number;
+    uint32_t tag;                /* of peers that answer */
     struct exchange **exchanges; /* by slot */
     size_t count;
     size_t capacity;
@@ -97,10 +99,21 @@ static void exchange_push_event(struct tern_requests *r, const struct exchange *
     TERN_CHECK(err == TERN_OK); /* there is room for every slot, taken at the start */
 }
 
+/* Who answers is worth keeping: so many answers count, and they are forgotten by half in so long.
+ */
+static const struct tern_tag_rule requests_tag = {.name = "answers",
+                                                  .decay = TERN_TAG_EXPONENTIAL,
+                                                  .interval_ns = 10 * TERN_MINUTE,
+                                                  .amount = 50,
+                                                  .value_max = 20};
+
 /* Ours is over: the owner is told. */
 static void exchange_ended(struct tern_requests *r, struct exchange *x, tern_err err)
 {
     TERN_CHECK(x->state == EXCHANGE_ASKING);
+    tern_swarm_unprotect(r->swarm, x->peer, TERN_PROTECT_REQUEST);
+    if (err == TERN_OK)
+        tern_swarm_tag_bump(r->swarm, x->peer, r->tag, 1);
     x->state = EXCHANGE_ENDED;
     x->err = err;
     exchange_push_event(r, x);
@@ -157,6 +170,7 @@ tern_err tern_request_send(struct tern_requests *r, tern_time now,
         exchange_free(r, x);
         return err;
     }
+    tern_swarm_protect(r->swarm, x->peer, TERN_PROTECT_REQUEST);
     TERN_IGNORE(exchange_flush(r, x)); /* AGAIN: WRITABLE follows; anything else: ENDED does */
     return TERN_OK;
 }
@@ -171,6 +185,7 @@ void tern_request_cancel(struct tern_requests *r, tern_token token)
             x->cancelled = true; /* over already, but its event waits */
         if (x->state != EXCHANGE_ASKING)
             continue;
+        tern_swarm_unprotect(r->swarm, x->peer, TERN_PROTECT_REQUEST);
         tern_swarm_reset(r->swarm, x->stream, TERN_STREAM_CODE_NONE);
         exchange_free(r, x);
         return;
@@ -466,6 +481,8 @@ tern_err tern_requests_new(const struct tern_requests_options *options, struct t
     tern_err err = tern_ring_reserve(&r->events);
     if (err == TERN_OK)
         err = tern_swarm_add_service(swarm, &requests_ops, r, &r->number);
+    if (err == TERN_OK)
+        err = tern_swarm_tag_rule(swarm, &requests_tag, &r->tag);
     if (err != TERN_OK) {
         tern_requests_free(r);
         return err;
@@ -479,6 +496,8 @@ void tern_requests_free(struct tern_requests *r)
     if (r == NULL)
         return;
     for (size_t i = 0; i < r->count; i++) {
+        if (r->exchanges[i]->state == EXCHANGE_ASKING)
+            tern_swarm_unprotect(r->swarm, r->exchanges[i]->peer, TERN_PROTECT_REQUEST);
         if (r->exchanges[i]->state != EXCHANGE_FREE)
             exchange_free(r, r->exchanges[i]);
         tern_mem_free(r->mem, r->exchanges[i], sizeof(struct exchange));

@@ -2,6 +2,7 @@
 
 #include "protocol/puppet_test_support.h"
 #include "protocol/request/request.h"
+#include "swarm/manager.h"
 
 #define NAME "/test/ask/1"
 
@@ -94,6 +95,31 @@ static void an_answer_comes_back(void **state)
     assert_true(test_view_is(event.answer.body, "yes"));
     assert_false(tern_requests_next(requests, &event));
     assert_int_equal(puppet_faults_all(&pw), 0);
+}
+
+static void who_is_asked_is_protected_and_who_answers_is_worth_something(void **state)
+{
+    (void)state;
+    tern_peer peer = puppet_connect(&pw);
+    struct tern_swarm *s = pw.node->swarm;
+    pw.answer.hold = true;
+    assert_ok(ask(peer, 1, 10));
+    assert_ok(ask(peer, 2, 10));
+    puppet_run(&pw, TERN_SECOND);
+    assert_int_equal(tern_swarm_protected(s, peer, TERN_PROTECT_REQUEST), 2);
+    tern_request_cancel(requests, 1);
+    assert_int_equal(tern_swarm_protected(s, peer, TERN_PROTECT_REQUEST), 1);
+    puppet_run(&pw, 6 * TERN_SECOND);
+    expect_response(2, TERN_ERR_TIMEOUT);
+    assert_int_equal(tern_swarm_protected(s, peer, TERN_PROTECT_REQUEST), 0);
+    assert_int_equal(tern_swarm_peer_value(s, peer), 0);
+    pw.answer =
+        (struct puppet_answer){.bytes = tern_view_str("\x0c\x08\x05\x12\x03why\x1a\x03yes")};
+    assert_ok(ask(peer, 3, 10));
+    puppet_run(&pw, TERN_SECOND);
+    expect_response(3, TERN_OK);
+    assert_int_equal(tern_swarm_protected(s, peer, TERN_PROTECT_COUNT), 0);
+    assert_int_equal(tern_swarm_peer_value(s, peer), 1);
 }
 
 static void answers_that_make_no_sense_are_faults(void **state)
@@ -304,6 +330,7 @@ int main(void)
 #define REQUEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         REQUEST(an_answer_comes_back),
+        REQUEST(who_is_asked_is_protected_and_who_answers_is_worth_something),
         REQUEST(answers_that_make_no_sense_are_faults),
         REQUEST(no_answer_is_a_time_out),
         REQUEST(a_reset_and_a_peer_that_goes_end_requests),

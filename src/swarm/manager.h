@@ -1,0 +1,83 @@
+/*
+ * The connection manager: how much each peer is worth to us, and who has to go when there are too
+ * many connections.
+ *
+ * A peer's value is the sum of its tags. A tag is a number that a service gives a peer for
+ * something (it is in our mesh, it has answered a request); its rule says how it falls with time. A
+ * service registers its rules once. Whom services protect is never trimmed and never ended as idle;
+ * each reason counts by itself.
+ *
+ * When there are more than connections_high open connections, those of the least valuable peers are
+ * ended until connections_low are left (limits.h), at most every trim_interval_ns. Of equal value
+ * those go first that nobody uses, then inbound ones, then those with fewer streams, then the
+ * younger ones: who has been there long is likely to stay. A peer is left alone for trim_grace_ns
+ * after it came, and does not count until then: a rush of new ones drives out nobody. All
+ * connections of a peer go together.
+ *
+ * When the limit of inbound connections is near, room is made for a newcomer, as far as that makes
+ * the neighbourhood more diverse: an inbound, unused, unprotected, untagged peer goes whose subnet
+ * has more connections than the newcomer's. So whoever floods us from one subnet crowds out its own
+ * and nobody else, and one who comes from elsewhere still gets in.
+ */
+#ifndef TERN_SWARM_MANAGER_H
+#define TERN_SWARM_MANAGER_H
+
+#include "swarm/swarm.h"
+
+enum tern_tag_decay {
+    TERN_TAG_STAYS,
+    TERN_TAG_FIXED,       /* each interval: amount less */
+    TERN_TAG_LINEAR,      /* each interval: amount percent of what it was when it was set less */
+    TERN_TAG_EXPONENTIAL, /* each interval: amount percent of what is left less */
+};
+
+struct tern_tag_rule {
+    const char *name; /* static text */
+    enum tern_tag_decay decay;
+    tern_time interval_ns; /* not 0 unless it stays */
+    uint32_t amount;
+    int32_t value_max; /* of bumps; 0: no limit */
+};
+
+enum { TERN_SWARM_TAGS_MAX = 32 };
+
+/* tern_swarm_tag_rule registers a rule; *tag is its number. TERN_ERR_FULL. */
+TERN_NODISCARD tern_err tern_swarm_tag_rule(struct tern_swarm *swarm,
+                                            const struct tern_tag_rule *rule, uint32_t *tag);
+
+/* tern_swarm_tag sets a peer's tag (0 takes it away), tern_swarm_tag_bump adds to what is left of
+ * it. A value may be negative; it falls towards 0 in either case. Stale handles are ignored;
+ * without memory nothing is set. */
+void tern_swarm_tag(struct tern_swarm *swarm, tern_peer peer, uint32_t tag, int32_t value);
+void tern_swarm_tag_bump(struct tern_swarm *swarm, tern_peer peer, uint32_t tag, int32_t delta);
+
+/* tern_swarm_tag_value is what is left of a tag now, tern_swarm_peer_value the sum of all. */
+int32_t tern_swarm_tag_value(const struct tern_swarm *swarm, tern_peer peer, uint32_t tag);
+int64_t tern_swarm_peer_value(const struct tern_swarm *swarm, tern_peer peer);
+
+/* Why a peer is protected. */
+enum tern_protect {
+    TERN_PROTECT_APPLICATION,
+    TERN_PROTECT_KEPT,    /* static: it is to stay connected */
+    TERN_PROTECT_MESH,    /* gossip: in the mesh of a topic */
+    TERN_PROTECT_REQUEST, /* an answer of it is awaited */
+    TERN_PROTECT_SYNC,    /* the chain is compared with it */
+    TERN_PROTECT_COUNT
+};
+
+/* tern_swarm_protect keeps a peer's connections from being ended as idle and from being trimmed, as
+ * long as it is not unprotected as often, for the same reason. */
+void tern_swarm_protect(struct tern_swarm *swarm, tern_peer peer, enum tern_protect reason);
+void tern_swarm_unprotect(struct tern_swarm *swarm, tern_peer peer, enum tern_protect reason);
+/* tern_swarm_protected: how often, for this reason; for all together if it is COUNT. */
+uint32_t tern_swarm_protected(const struct tern_swarm *swarm, tern_peer peer,
+                              enum tern_protect reason);
+
+/* tern_swarm_trim trims to connections_low now, whatever the interval. What it ends goes in the
+ * next dispatches. */
+void tern_swarm_trim(struct tern_swarm *swarm);
+
+/* tern_swarm_open_count is how many connections are established and not ending. */
+size_t tern_swarm_open_count(const struct tern_swarm *swarm);
+
+#endif
