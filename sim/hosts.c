@@ -172,7 +172,8 @@ static tern_err host_begin(struct sim_host *host, const struct sim_node_start *s
     if (host->node == 0 || host->hosts->options.no_bootstrap)
         return TERN_OK;
     host_address(host->hosts, 0, true, &address);
-    return tern_host_core_bootstrap(host->core, start->now, &address);
+    return host->hosts->options.kept ? tern_host_core_keep(host->core, start->now, &address)
+                                     : tern_host_core_bootstrap(host->core, start->now, &address);
 }
 
 static tern_err host_start(void *context, const struct sim_node_start *start,

@@ -31,6 +31,7 @@ struct sim_hosts_options {
     bool default_limits;  /* of a host by default, subnets apart, else those of a simulated one */
     bool book_saved;
     bool no_bootstrap;
+    bool kept;              /* the bootstrap host is kept instead: a static peer */
     bool quiet;             /* no topic is subscribed to */
     bool exact;             /* segments are never cut */
     tern_time keepalive_ns; /* 0: as the defaults have it */

@@ -68,6 +68,32 @@ static void mesh_peers_are_protected_and_bootstrap_peers_tagged(void **state)
     sim_hosts_fini(&hosts);
 }
 
+static void a_static_peer_is_dialled_until_it_is_back(void **state)
+{
+    (void)state;
+    sim_hosts_init(&hosts, &(struct sim_hosts_options){
+                               .seed = 12, .count = 4, .kept = true, .book_saved = true});
+    sim_hosts_start_all(&hosts);
+    sim_hosts_run_for(&hosts, TERN_MINUTE);
+    for (uint32_t i = 1; i < 4; i++)
+        assert_true(sim_hosts_connected(&hosts, i, 0));
+    sim_world_crash(hosts.world, 0, SIM_CRASH_HOST);
+    sim_hosts_run_for(&hosts, 10 * TERN_MINUTE);
+    sim_world_crash(hosts.world, 2, SIM_CRASH_PROCESS);
+    sim_hosts_start(&hosts, 2); /* and remembers how often it has tried */
+    sim_hosts_run_for(&hosts, TERN_SECOND);
+    struct tern_kept_peer kept;
+    assert_true(
+        tern_swarm_kept_find(tern_host_core_swarm(hosts.hosts[2].core), &hosts.hosts[0].id, &kept));
+    assert_true(kept.failures >= 5);
+    sim_hosts_start(&hosts, 0);
+    sim_hosts_run_for(&hosts, 7 * TERN_MINUTE);
+    for (uint32_t i = 1; i < 4; i++)
+        assert_true(sim_hosts_connected(&hosts, i, 0));
+    sim_hosts_check_invariants(&hosts);
+    sim_hosts_fini(&hosts);
+}
+
 static void a_partition_heals(void **state)
 {
     (void)state;
@@ -212,6 +238,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(everyone_finds_everyone_by_one_address),
         cmocka_unit_test(gossip_reaches_all_of_twenty),
         cmocka_unit_test(mesh_peers_are_protected_and_bootstrap_peers_tagged),
+        cmocka_unit_test(a_static_peer_is_dialled_until_it_is_back),
         cmocka_unit_test(a_partition_heals),
         cmocka_unit_test(who_crashed_comes_back),
         cmocka_unit_test(bad_lines_delay_and_lose_nothing),

@@ -138,6 +138,16 @@ tern_err tern_connector_bootstrap(struct tern_connector *c, tern_time now,
     return TERN_OK;
 }
 
+tern_err tern_connector_keep(struct tern_connector *c, tern_time now,
+                             const struct tern_multiaddr *address)
+{
+    struct tern_peer_id id;
+    if (!tern_multiaddr_peer_id(tern_multiaddr_view(address), &id))
+        return TERN_ERR_INVALID;
+    tern_swarm_add_address(c->swarm, now, &id, address, TERN_ADDR_CONFIGURED);
+    return tern_swarm_keep(c->swarm, now, &id);
+}
+
 tern_err tern_connector_new(struct tern_mem *mem, struct tern_random *random,
                             struct tern_swarm *swarm, uint32_t peers_want,
                             struct tern_connector **out)

@@ -24,6 +24,12 @@ void tern_connector_free(struct tern_connector *connector);
 TERN_NODISCARD tern_err tern_connector_bootstrap(struct tern_connector *connector, tern_time now,
                                                  const struct tern_multiaddr *address);
 
+/* tern_connector_keep keeps the peer of an address that ends in /p2p/<id> connected, whatever it
+ * takes (swarm/manager.h). Before the first input, so that failures before a restart are known.
+ * TERN_ERR_INVALID: it names no peer; SELF, FULL, MEMORY. */
+TERN_NODISCARD tern_err tern_connector_keep(struct tern_connector *connector, tern_time now,
+                                            const struct tern_multiaddr *address);
+
 /* tern_connector_owns: is the token of a dial of the connector's? */
 bool tern_connector_owns(const struct tern_connector *connector, tern_token token);
 

@@ -351,6 +351,12 @@ tern_err tern_host_core_bootstrap(struct tern_host_core *core, tern_time now,
     return tern_connector_bootstrap(core->connector, now, address);
 }
 
+tern_err tern_host_core_keep(struct tern_host_core *core, tern_time now,
+                             const struct tern_multiaddr *address)
+{
+    return tern_connector_keep(core->connector, now, address);
+}
+
 struct tern_swarm *tern_host_core_swarm(struct tern_host_core *core)
 {
     return core->swarm;

@@ -74,6 +74,11 @@ struct tern_random *tern_host_core_random(struct tern_host_core *core);
 TERN_NODISCARD tern_err tern_host_core_bootstrap(struct tern_host_core *core, tern_time now,
                                                  const struct tern_multiaddr *address);
 
+/* tern_host_core_keep keeps the peer of such an address connected: a static peer. It is dialled
+ * whenever it is not, with growing waits (swarm/manager.h). Likewise; also SELF, MEMORY. */
+TERN_NODISCARD tern_err tern_host_core_keep(struct tern_host_core *core, tern_time now,
+                                            const struct tern_multiaddr *address);
+
 /* What happened, of all parts. Pointers are borrowed until the next call. */
 enum tern_host_event_kind {
     TERN_HOST_PEER_UP,   /* peer, peer_id, outbound, address: the remote's */

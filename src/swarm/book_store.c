@@ -1,8 +1,9 @@
 /*
  * The address book in the store: one row a peer, key the peer id, value (little endian)
  *
- *     u8 version 1, u64 last seen, u32 failures, u8 addresses, then each:
+ *     u8 version 2, u64 last seen, u32 failures, u8 addresses, then each:
  *     u8 source, u64 expiry (0: never), u16 size, bytes
+ *     then, of a kept peer that failed (breaker.h): u32 failures in a row, u64 when it is dialled
  *
  * with times of the wall clock in nanoseconds. Loaded once the wall clock is known; what has
  * changed is written BOOK_SAVE_DELAY_NS after the first change, in batches of one request at a
@@ -19,9 +20,10 @@
 #define BOOK_RETRY_DELAY_NS (1 * TERN_MINUTE)
 
 enum {
-    BOOK_VERSION = 1,
+    BOOK_VERSION = 2,
+    BOOK_VERSION_OLDEST = 1, /* had no breakers */
     BOOK_BUFFER_SIZE = 64 * 1024,
-    BOOK_ROW_SIZE_MAX = 14 + TERN_PEER_ADDRS_MAX * (11 + TERN_MULTIADDR_SIZE_MAX),
+    BOOK_ROW_SIZE_MAX = 26 + TERN_PEER_ADDRS_MAX * (11 + TERN_MULTIADDR_SIZE_MAX),
     BOOK_SCAN_ROWS = 256,
     BOOK_TOMBSTONES_MAX = 256,
 };
@@ -128,6 +130,26 @@ static void book_row_encode(const struct tern_swarm *s, const struct book_entry 
         tern_writer_bytes(w, tern_view_of(size, sizeof size));
         tern_writer_bytes(w, tern_view_of(addr->bytes, addr->size));
     }
+    const struct swarm_breaker *breaker = tern_breakers_find(s, &entry->id);
+    if (breaker == NULL || breaker->failures == 0)
+        return;
+    tern_writer_u32le(w, breaker->failures);
+    tern_writer_u64le(w, book_wall_of(s, breaker->connected ? s->now : breaker->retry_at));
+}
+
+/* book_row_breaker reads what stands behind the addresses, if anything does. */
+static bool book_row_breaker(struct tern_swarm *s, struct tern_reader *r,
+                             const struct tern_peer_id *id)
+{
+    uint32_t failures = 0;
+    uint64_t retry_at = 0;
+    if (tern_reader_end(r) == TERN_OK)
+        return true;
+    tern_reader_u32le(r, &failures);
+    if (!tern_reader_u64le(r, &retry_at) || tern_reader_end(r) != TERN_OK)
+        return false;
+    tern_breakers_restore(s, id, failures, book_time_of(s, retry_at));
+    return true;
 }
 
 static bool book_row_address(struct tern_swarm *s, struct tern_reader *r,
@@ -168,8 +190,9 @@ static bool book_row_decode(struct tern_swarm *s, struct tern_view key, struct t
     tern_reader_u8(&r, &version);
     tern_reader_u64le(&r, &last_seen);
     tern_reader_u32le(&r, &failures);
-    if (!tern_reader_u8(&r, &count) || version != BOOK_VERSION || count > TERN_PEER_ADDRS_MAX ||
-        tern_peer_id_decode(key, &id) != TERN_OK || tern_peer_id_equal(&id, &s->own_id))
+    if (!tern_reader_u8(&r, &count) || version < BOOK_VERSION_OLDEST || version > BOOK_VERSION ||
+        count > TERN_PEER_ADDRS_MAX || tern_peer_id_decode(key, &id) != TERN_OK ||
+        tern_peer_id_equal(&id, &s->own_id))
         return false;
     for (size_t i = 0; i < count; i++)
         if (!book_row_address(s, &r, &id))
@@ -183,7 +206,7 @@ static bool book_row_decode(struct tern_swarm *s, struct tern_view key, struct t
             entry->last_seen = s->now; /* the wall clock has gone back since */
         entry->failures = failures;
     }
-    return tern_reader_end(&r) == TERN_OK;
+    return book_row_breaker(s, &r, &id);
 }
 
 /* --- requests --- */
@@ -197,20 +220,20 @@ static void book_submit(struct tern_swarm *s)
     tern_list_push_back(&s->stores, &request->link);
 }
 
-static bool book_buffer(struct tern_swarm *s, tern_time now)
+static bool book_buffer(struct tern_swarm *s)
 {
     if (s->book.buffer == NULL)
         s->book.buffer = tern_mem_alloc(s->mem, BOOK_BUFFER_SIZE);
-    if (s->book.buffer == NULL)
-        s->book.save_at = tern_time_add(now, BOOK_RETRY_DELAY_NS);
     return s->book.buffer != NULL;
 }
 
 static void book_scan(struct tern_swarm *s, tern_time now)
 {
     struct swarm_book *book = &s->book;
-    if (!book_buffer(s, now))
+    if (!book_buffer(s)) {
+        book->load_at = tern_time_add(now, BOOK_RETRY_DELAY_NS);
         return;
+    }
     book->request = (struct tern_store_request){
         .kind = TERN_STORE_SCAN,
         .key = tern_view_of(book->scan_key, book->scan_key_size),
@@ -300,8 +323,10 @@ static size_t book_batch(struct tern_swarm *s)
 static void book_save(struct tern_swarm *s, tern_time now)
 {
     struct swarm_book *book = &s->book;
-    if (!book_buffer(s, now))
+    if (!book_buffer(s)) {
+        book->save_at = tern_time_add(now, BOOK_RETRY_DELAY_NS);
         return;
+    }
     book->save_at = TERN_TIME_NEVER;
     size_t n = book_batch(s);
     if (n == 0) {
@@ -351,8 +376,7 @@ void tern_book_store_run(struct tern_swarm *s, tern_time now)
 {
     if (!book_store_ready(s))
         return;
-    if (s->book.store == BOOK_STORE_LOADING &&
-        (s->book.save_at == TERN_TIME_NEVER || s->book.save_at <= now))
+    if (s->book.store == BOOK_STORE_LOADING && s->book.load_at <= now)
         book_scan(s, now);
     else if (s->book.store == BOOK_STORE_READY && s->book.save_at <= now)
         book_save(s, now);
@@ -360,7 +384,9 @@ void tern_book_store_run(struct tern_swarm *s, tern_time now)
 
 tern_time tern_book_store_deadline(const struct tern_swarm *s)
 {
-    return book_store_ready(s) ? s->book.save_at : TERN_TIME_NEVER;
+    if (!book_store_ready(s))
+        return TERN_TIME_NEVER;
+    return s->book.store == BOOK_STORE_LOADING ? s->book.load_at : s->book.save_at;
 }
 
 bool tern_book_store_busy(const struct tern_swarm *s)

@@ -265,6 +265,8 @@ bool tern_dials_tell_done(struct tern_swarm *s, tern_time now)
     s->dials.telling = d;
     for (uint32_t i = 0; i < d->tokens_count; i++) {
         news.token = d->tokens[i];
+        if (tern_breakers_dialled(s, now, news.token))
+            continue; /* of a kept peer: that is nobody else's affair */
         news.peer = d->err == TERN_OK ? tern_swarm_find_peer(s, &d->id) : 0;
         if (d->err == TERN_OK && news.peer == 0)
             news.err = TERN_ERR_DISCONNECTED; /* it has gone again already */
@@ -317,7 +319,7 @@ static tern_err dial_gather(struct tern_swarm *s, tern_time now, struct swarm_di
         if (addr->expires_at <= now)
             continue;
         tern_err err = tern_dials_add_address(s, now, d, tern_view_of(addr->bytes, addr->size),
-                                              (struct swarm_origin){.depth = 0});
+                                              (struct swarm_origin){.chosen = options->insist});
         reason = dial_reason(reason, err);
     }
     if (d->candidates_count > 0 || d->names_count > 0)

@@ -73,6 +73,52 @@ void tern_swarm_unprotect(struct tern_swarm *swarm, tern_peer peer, enum tern_pr
 uint32_t tern_swarm_protected(const struct tern_swarm *swarm, tern_peer peer,
                               enum tern_protect reason);
 
+/* --- kept peers --- */
+
+/*
+ * A kept peer is dialled until it is connected and again when it is lost; it is protected. Between
+ * two attempts there is, after n failures in a row:
+ *
+ *     n      0    1   2   3   4   5    6    7    8     9     10 and more
+ *     wait   0 s  1 s 2 s 4 s 8 s 16 s 32 s 64 s 128 s 256 s 300 s
+ *
+ * and up to a quarter of it besides (250 ms for n = 0), another for each two peers and the same
+ * each time. A dial that finds no connection is a failure, and so is a connection that ends within
+ * 10 s: a peer that is there and gone again is not there. A connection that lasts longer forgets
+ * the failures. They are kept in the store with the address book, when that is: peers to be kept
+ * are named before the first input, so that they are known when it is loaded.
+ */
+enum tern_breaker_state {
+    TERN_BREAKER_CLOSED,    /* connected, and has proven itself */
+    TERN_BREAKER_OPEN,      /* waits until it is dialled */
+    TERN_BREAKER_HALF_OPEN, /* is being dialled, or connected for less than 10 s */
+};
+
+enum { TERN_SWARM_KEPT_MAX = 256 };
+
+/* tern_swarm_keep keeps a peer whose addresses are in the book (tern_swarm_add_address);
+ * idempotent. TERN_ERR_SELF, FULL, MEMORY. */
+TERN_NODISCARD tern_err tern_swarm_keep(struct tern_swarm *swarm, tern_time now,
+                                        const struct tern_peer_id *id);
+/* tern_swarm_unkeep stops that; a connection stays until it is idle. */
+void tern_swarm_unkeep(struct tern_swarm *swarm, const struct tern_peer_id *id);
+
+struct tern_kept_peer {
+    struct tern_peer_id id;
+    enum tern_breaker_state state;
+    uint32_t failures;  /* in a row */
+    tern_time retry_at; /* OPEN; else NEVER */
+    tern_peer peer;     /* 0: not connected */
+};
+
+bool tern_swarm_kept_find(const struct tern_swarm *swarm, const struct tern_peer_id *id,
+                          struct tern_kept_peer *kept);
+/* tern_swarm_kept_next gives the one after this (NULL: the first), in order of keeping. */
+bool tern_swarm_kept_next(const struct tern_swarm *swarm, const struct tern_peer_id *after,
+                          struct tern_kept_peer *kept);
+
+/* --- the whole --- */
+
 /* tern_swarm_trim trims to connections_low now, whatever the interval. What it ends goes in the
  * next dispatches. */
 void tern_swarm_trim(struct tern_swarm *swarm);

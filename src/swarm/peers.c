@@ -178,8 +178,10 @@ tern_err tern_peers_attach(struct tern_swarm *s, tern_time now, struct swarm_con
         .peer_id = &peer->id,
         .connection = c->handle,
     };
-    if (first)
+    if (first) {
+        tern_breakers_peer_up(s, now, &peer->id);
         tern_swarm_tell_all(s, now, &news);
+    }
     news.kind = TERN_SWARM_CONNECTION_UP;
     tern_swarm_tell_all(s, now, &news);
     tern_dials_connected(s, now, c);
@@ -225,6 +227,7 @@ void tern_peers_detach(struct tern_swarm *s, tern_time now, struct swarm_conn *c
     news.kind = TERN_SWARM_PEER_DOWN;
     tern_swarm_tell_all(s, now, &news);
     peers_leave(s, peer);
+    tern_breakers_peer_down(s, now, &peer->id);
     tern_metric_set(s->config.metrics, TERN_METRIC_SWARM_PEERS, tern_map_count(&s->peers));
 }
 

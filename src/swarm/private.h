@@ -13,6 +13,7 @@
 #include "crypto/aead.h"
 #include "secure/noise.h"
 #include "secure/tls.h"
+#include "swarm/breaker.h"
 #include "swarm/scopes.h"
 #include "swarm/slots.h"
 #include "swarm/subnets.h"
@@ -365,6 +366,7 @@ struct swarm_book {
     uint32_t tombstones_count;
     enum book_store_state store;
     bool request_out;
+    tern_time load_at;  /* LOADING: not before */
     tern_time save_at;  /* or NEVER */
     tern_time sweep_at; /* when expired addresses go; or NEVER */
     uint8_t scan_key[TERN_PEER_ID_SIZE_MAX + 1];
@@ -434,6 +436,7 @@ struct tern_swarm {
     struct swarm_conns conns;
     struct swarm_subnets subnets;
     struct swarm_trim trim;
+    struct swarm_breakers breakers;
     struct tern_tag_rule tag_rules[TERN_SWARM_TAGS_MAX];
     uint32_t tag_rules_count;
     struct tern_map peers; /* connected */

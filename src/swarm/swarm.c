@@ -140,6 +140,7 @@ struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_t
     tern_conns_init(s);
     tern_peers_init(s);
     tern_trim_init(s, now);
+    tern_breakers_init(s, now);
     tern_subnets_init(&s->subnets, s->mem, s->peers.hash_key, &s->config.limits);
     tern_protocols_init(s);
     tern_dials_init(s);
@@ -159,6 +160,7 @@ void tern_swarm_free(struct tern_swarm *s)
     tern_sessions_fini(s);
     tern_subnets_fini(&s->subnets);
     tern_peers_fini(s);
+    tern_breakers_fini(s);
     tern_backoffs_fini(s);
     tern_bans_fini(s);
     tern_book_store_fini(s);
@@ -303,6 +305,7 @@ void tern_swarm_dispatch(struct tern_swarm *s, tern_time now)
     s->dispatching = true;
     tern_sessions_run(s, now);
     tern_trim_run(s, now);
+    tern_breakers_run(s, now);
     for (int i = 0; i < SWARM_DISPATCH_BUDGET && swarm_dispatch_one(s, now); i++)
         continue;
     tern_sessions_wants(s);
@@ -353,6 +356,7 @@ tern_time tern_swarm_deadline(const struct tern_swarm *s)
     deadline = tern_time_min(deadline, s->book.sweep_at);
     deadline = tern_time_min(deadline, tern_sessions_deadline(s));
     deadline = tern_time_min(deadline, tern_trim_deadline(s));
+    deadline = tern_time_min(deadline, tern_breakers_deadline(s));
     for (uint32_t i = 0; i < s->services_count; i++)
         deadline = tern_time_min(deadline, s->services[i].ops->deadline(s->services[i].self));
     return deadline;

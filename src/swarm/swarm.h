@@ -240,6 +240,7 @@ struct tern_dial_options {
     const struct tern_multiaddr *addresses;
     size_t addresses_count;
     tern_token token;
+    bool insist; /* addresses of the book are tried, too, even when they failed a moment ago */
 };
 TERN_NODISCARD tern_err tern_swarm_dial(struct tern_swarm *swarm, tern_time now,
                                         const struct tern_dial_options *options);
