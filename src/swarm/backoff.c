@@ -100,8 +100,9 @@ void tern_backoffs_worked(struct tern_swarm *s, const struct tern_route *route)
         backoff_free(s, backoff);
 }
 
-bool tern_backoffs_active(const struct tern_swarm *s, tern_time now, const struct tern_route *route)
+tern_time tern_backoffs_until(const struct tern_swarm *s, tern_time now,
+                              const struct tern_route *route)
 {
     const struct backoff *backoff = backoff_find(s, route);
-    return backoff != NULL && backoff->until > now;
+    return backoff != NULL && backoff->until > now ? backoff->until : 0;
 }

@@ -37,7 +37,7 @@ static void dial_free(struct tern_swarm *s, struct swarm_dial *d)
     for (uint32_t i = 0; i < d->candidates_count; i++)
         tern_mem_free(s->mem, d->candidates[i].address, d->candidates[i].address_size);
     tern_mem_free(s->mem, d->candidates, d->candidates_capacity * sizeof d->candidates[0]);
-    tern_mem_free(s->mem, d->attempts, d->attempts_capacity * sizeof d->attempts[0]);
+    tern_dial_rows_fini(s, d);
     tern_mem_free(s->mem, d->tokens, d->tokens_capacity * sizeof d->tokens[0]);
     tern_mem_free(s->mem, d, sizeof *d);
 }
@@ -110,6 +110,7 @@ static tern_err dial_new(struct tern_swarm *s, tern_time now, const struct tern_
     tern_timer_init(&d->timer.timer);
     tern_list_init(&d->link);
     tern_list_init(&d->command);
+    tern_list_init(&d->addresses);
     d->deadline = tern_time_add(now, s->config.dial_peer_timeout_ns);
     tern_err err = tern_slots_add(&s->dials.slots, d, &d->handle);
     if (err == TERN_OK) {
@@ -149,12 +150,45 @@ static void dial_stop(struct tern_swarm *s, struct swarm_dial *d)
     d->names_count = 0;
 }
 
-/* dial_refuse undoes a dial that could not begin. */
+static void dial_keep(struct tern_swarm *s, struct swarm_dial *d)
+{
+    d->state = SWARM_DIAL_KEPT;
+    tern_list_push_back(&s->dials.kept, &d->link);
+    s->dials.kept_count++;
+    tern_dials_trim(s);
+}
+
+/* dial_refuse undoes a dial that could not begin; if it can tell why, it is kept for that. */
 static tern_err dial_refuse(struct tern_swarm *s, struct swarm_dial *d, tern_err err)
 {
     dial_stop(s, d);
-    dial_free(s, d);
+    if (d->attempts_count > 0)
+        dial_keep(s, d);
+    else
+        dial_free(s, d);
     return err;
+}
+
+/* dial_not_needed tells of an address whose turn did not come. */
+static void dial_not_needed(struct swarm_dial *d, struct swarm_candidate *candidate, tern_err err)
+{
+    candidate->state = SWARM_CANDIDATE_DONE;
+    d->waiting_count--;
+    d->attempts[d->attempts_count++] =
+        (struct tern_dial_attempt){.route = candidate->route, .err = err};
+}
+
+/* dial_lost: an attempt that began no later than the winner and was not answered before that was
+ * proves that nothing comes back from there, as far as one can. */
+static void dial_lost(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                      const struct tern_dial_attempt *row, const struct swarm_conn *winner)
+{
+    for (uint32_t i = 0; winner != NULL && winner->outbound && i < d->candidates_count; i++) {
+        const struct swarm_candidate *won = &d->candidates[i];
+        if (won->connection == winner->handle && !tern_dial_row_reached(row) &&
+            row->started_ns <= d->attempts[won->attempt].started_ns)
+            tern_black_holes_result(s, now, &row->route, false);
+    }
 }
 
 static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
@@ -164,7 +198,7 @@ static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm
     for (uint32_t i = 0; i < d->candidates_count; i++) {
         struct swarm_candidate *candidate = &d->candidates[i];
         if (candidate->state == SWARM_CANDIDATE_WAITING) {
-            candidate->state = SWARM_CANDIDATE_DONE;
+            dial_not_needed(d, candidate, winner != NULL ? TERN_ERR_CLOSED : d->err);
             continue;
         }
         struct tern_dial_attempt *row = &d->attempts[candidate->attempt];
@@ -176,14 +210,23 @@ static void dial_finish_losers(struct tern_swarm *s, tern_time now, struct swarm
             c->dial = 0;
             row->ended_ns = now;
             row->err = c == winner ? TERN_OK : TERN_ERR_CLOSED;
+            if (c == winner && tern_transport_on_udp(row->route.transport))
+                tern_black_holes_result(s, now, &row->route, true);
             candidate->state = SWARM_CANDIDATE_DONE;
             d->in_flight--;
             s->dials.in_flight--;
         } else if (candidate->state == SWARM_CANDIDATE_CONNECTING ||
                    candidate->state == SWARM_CANDIDATE_UPGRADING) {
+            dial_lost(s, now, d, row, winner);
             tern_dials_drop(s, now, d, candidate, TERN_ERR_CLOSED);
         }
     }
+    for (uint32_t i = 0; i < d->names_count; i++)
+        if (d->names[i].pending)
+            tern_dial_rows_skip(
+                s, d,
+                &(struct tern_dial_attempt){.address = tern_multiaddr_view(&d->names[i].address),
+                                            .err = winner != NULL ? TERN_ERR_CLOSED : d->err});
     s->dials.wake = s->dials.starved_count > 0;
 }
 
@@ -261,7 +304,6 @@ bool tern_dials_tell_done(struct tern_swarm *s, tern_time now)
         .err = d->err,
         .peer_id = tern_peer_id_is_none(&d->id) ? NULL : &d->id,
     };
-    d->state = SWARM_DIAL_KEPT;
     s->dials.telling = d;
     for (uint32_t i = 0; i < d->tokens_count; i++) {
         news.token = d->tokens[i];
@@ -273,9 +315,7 @@ bool tern_dials_tell_done(struct tern_swarm *s, tern_time now)
         tern_swarm_tell_all(s, now, &news);
     }
     s->dials.telling = NULL;
-    tern_list_push_back(&s->dials.kept, &d->link);
-    s->dials.kept_count++;
-    tern_dials_trim(s);
+    dial_keep(s, d);
     return true;
 }
 

@@ -20,8 +20,7 @@ static tern_err dial_grow(struct tern_swarm *s, void **array, uint32_t *capacity
     return TERN_OK;
 }
 
-/* dial_reserve makes room for one more address, and for the row that it will have when it is tried.
- */
+/* dial_reserve makes room for one more address, and for its row. */
 static tern_err dial_reserve(struct tern_swarm *s, struct swarm_dial *d)
 {
     if (d->candidates_count == d->candidates_capacity) {
@@ -29,12 +28,7 @@ static tern_err dial_reserve(struct tern_swarm *s, struct swarm_dial *d)
         TERN_TRY(dial_grow(s, &array, &d->candidates_capacity, sizeof d->candidates[0]));
         d->candidates = array;
     }
-    if (d->candidates_count == d->attempts_capacity) {
-        void *array = d->attempts;
-        TERN_TRY(dial_grow(s, &array, &d->attempts_capacity, sizeof d->attempts[0]));
-        d->attempts = array;
-    }
-    return TERN_OK;
+    return tern_dial_rows_reserve(s, d);
 }
 
 /* One way to the peer: the route, and the address it comes from. */
@@ -50,20 +44,39 @@ static bool dial_wants_address(enum tern_transport transport)
     return transport != TERN_TRANSPORT_TCP && transport != TERN_TRANSPORT_QUIC;
 }
 
+/* dial_judge: may this way be tried? If not, *row says why. */
+static tern_err dial_judge(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
+                           const struct dial_way *way, struct tern_dial_attempt *row)
+{
+    const struct tern_peer_id *id = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
+    *row = (struct tern_dial_attempt){.route = way->route, .address = way->address};
+    if (!tern_sessions_supports(s, way->route.transport))
+        return TERN_ERR_UNSUPPORTED;
+    if (!tern_gate_allows(s, &way->route.endpoint, id))
+        return TERN_ERR_GATED;
+    if (way->chosen)
+        return TERN_OK;
+    row->until = tern_backoffs_until(s, now, &way->route);
+    if (row->until != 0)
+        return TERN_ERR_RATE;
+    row->black_holes = tern_black_holes_asked(s, &way->route, &d->holes_asked, &d->holes_allowed);
+    return row->black_holes == 0 ? TERN_OK : TERN_ERR_BLACK_HOLE;
+}
+
 static tern_err dial_add_route(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                                const struct dial_way *way)
 {
-    const struct tern_peer_id *id = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
     struct swarm_candidate candidate = {.route = way->route};
-    if (!tern_sessions_supports(s, way->route.transport))
-        return TERN_ERR_UNSUPPORTED;
+    struct tern_dial_attempt row;
     for (uint32_t i = 0; i < d->candidates_count; i++)
         if (tern_route_equal(&d->candidates[i].route, &way->route))
             return TERN_ERR_EXISTS;
-    if (!tern_gate_allows(s, &way->route.endpoint, id))
-        return TERN_ERR_GATED;
-    if (!way->chosen && tern_backoffs_active(s, now, &way->route))
-        return TERN_ERR_RATE;
+    row.err = dial_judge(s, now, d, way, &row);
+    if (row.err != TERN_OK) {
+        tern_err err = row.err;
+        tern_dial_rows_skip(s, d, &row);
+        return err;
+    }
     TERN_TRY(dial_reserve(s, d));
     if (dial_wants_address(way->route.transport)) {
         candidate.address = tern_mem_dup(s->mem, way->address);
@@ -72,7 +85,16 @@ static tern_err dial_add_route(struct tern_swarm *s, tern_time now, struct swarm
         candidate.address_size = (uint16_t)way->address.size;
     }
     d->candidates[d->candidates_count++] = candidate;
+    d->waiting_count++;
     return TERN_OK;
+}
+
+/* dial_skip tells of an address that has no route. */
+static tern_err dial_skip(struct tern_swarm *s, struct swarm_dial *d, struct tern_view addr,
+                          tern_err err)
+{
+    tern_dial_rows_skip(s, d, &(struct tern_dial_attempt){.address = addr, .err = err});
+    return err;
 }
 
 static tern_err dial_add_name(struct tern_swarm *s, struct swarm_dial *d, struct tern_view addr,
@@ -102,16 +124,18 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
                                 struct tern_view addr, struct swarm_origin origin)
 {
     struct tern_target target;
-    TERN_TRY(tern_target_of(addr, &target));
+    tern_err err = tern_target_of(addr, &target);
+    if (err != TERN_OK)
+        return dial_skip(s, d, addr, err);
     if (!tern_peer_id_is_none(&target.id) && !tern_peer_id_is_none(&d->id) &&
         !tern_peer_id_equal(&target.id, &d->id))
-        return TERN_ERR_INVALID;
+        return dial_skip(s, d, addr, TERN_ERR_INVALID);
     if (target.kind == TERN_TARGET_ENDPOINT)
         return dial_add_route(
             s, now, d,
             &(struct dial_way){.route = target.route, .address = addr, .chosen = origin.chosen});
     if (target.kind == TERN_TARGET_NAME && !tern_sessions_supports(s, target.route.transport))
-        return TERN_ERR_UNSUPPORTED;
+        return dial_skip(s, d, addr, TERN_ERR_UNSUPPORTED);
     const struct swarm_name name = {
         .resolve = target.resolve,
         .chosen = origin.chosen,
@@ -194,6 +218,8 @@ void tern_dials_resolved(struct tern_swarm *s, tern_time now, const struct tern_
     name->pending = false;
     const struct swarm_origin origin = {.chosen = name->chosen, .depth = name->depth};
     dial_note(d, in->err);
+    if (in->err != TERN_OK)
+        (void)dial_skip(s, d, tern_multiaddr_view(&name->address), in->err);
     for (size_t i = 0; in->err == TERN_OK && i < in->resolved_count; i++) {
         tern_err err;
         if (name->resolve == TERN_RESOLVE_TXT) {
@@ -201,7 +227,8 @@ void tern_dials_resolved(struct tern_swarm *s, tern_time now, const struct tern_
         } else {
             err = dial_take_endpoint(s, now, d, name, &in->endpoints[i]);
         }
-        if (err == TERN_ERR_GATED || err == TERN_ERR_RATE || err == TERN_ERR_MEMORY)
+        if (err == TERN_ERR_GATED || err == TERN_ERR_RATE || err == TERN_ERR_BLACK_HOLE ||
+            err == TERN_ERR_MEMORY)
             dial_note(d, err);
     }
     tern_dials_rank(s, now, d);

@@ -41,6 +41,19 @@ static tern_err attempt_reserve(struct tern_swarm *s, struct swarm_candidate *ca
     return err;
 }
 
+/* attempt_proves: does the failure tell that nothing comes back from there? A link that was there,
+ * a refusal and whatever a peer says tell the opposite, or nothing. */
+static void attempt_proves(struct tern_swarm *s, tern_time now, const struct tern_dial_attempt *row,
+                           tern_err err)
+{
+    if (tern_dial_row_reached(row) || err == TERN_ERR_REFUSED)
+        return;
+    if (tern_err_class(err) == TERN_CLASS_NET)
+        tern_black_holes_result(s, now, &row->route, false);
+    else if (tern_err_class(err) == TERN_CLASS_PEER)
+        tern_black_holes_result(s, now, &row->route, true);
+}
+
 /* attempt_end writes the row of an attempt that is no longer under way. */
 static void attempt_end(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                         struct swarm_candidate *candidate, tern_err err)
@@ -55,6 +68,7 @@ static void attempt_end(struct tern_swarm *s, tern_time now, struct swarm_dial *
     s->dials.in_flight--;
     s->dials.wake = s->dials.starved_count > 0;
     TERN_TRACE(s->config.trace, now, SWARM_ATTEMPT_FAILED, d->handle, candidate->attempt, err);
+    attempt_proves(s, now, row, err);
     /* Of several failures the dial reports the first that says more than "no answer". */
     if (d->err == TERN_OK || d->err == TERN_ERR_TIMEOUT)
         d->err = err;
@@ -118,6 +132,8 @@ static void attempt_born(struct tern_swarm *s, tern_time now, struct swarm_dial 
     candidate->state = SWARM_CANDIDATE_UPGRADING;
     candidate->connection = c->handle;
     d->attempts[candidate->attempt].linked_ns = now;
+    if (birth->link != TERN_LINK_NONE)
+        tern_black_holes_result(s, now, &candidate->route, true);
 }
 
 /* attempt_session dials over a socket of ours, as soon as there is one. */
@@ -182,6 +198,7 @@ void tern_dials_socket(struct tern_swarm *s, tern_time now, tern_err err)
 static void attempt_start(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                           struct swarm_candidate *candidate)
 {
+    d->waiting_count--;
     candidate->attempt = d->attempts_count++;
     d->attempts[candidate->attempt] =
         (struct tern_dial_attempt){.route = candidate->route, .started_ns = now};

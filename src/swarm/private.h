@@ -13,6 +13,7 @@
 #include "crypto/aead.h"
 #include "secure/noise.h"
 #include "secure/tls.h"
+#include "swarm/blackhole.h"
 #include "swarm/breaker.h"
 #include "swarm/scopes.h"
 #include "swarm/slots.h"
@@ -210,6 +211,10 @@ struct swarm_dial {
     uint32_t tokens_capacity;
     uint32_t candidates_count;
     uint32_t candidates_capacity;
+    uint32_t waiting_count; /* of them, not begun */
+    uint32_t skipped_count; /* rows of what is not tried */
+    uint32_t holes_asked;   /* black holes that it has asked about, as bits … */
+    uint32_t holes_allowed; /* … and what was said */
     uint32_t attempts_count;
     uint32_t attempts_capacity;
     uint32_t names_count;
@@ -222,7 +227,8 @@ struct swarm_dial {
     struct tern_list command; /* something in it wants a command */
     struct swarm_name *names; /* NULL, or SWARM_DIAL_NAMES_MAX of them */
     struct swarm_candidate *candidates;
-    struct tern_dial_attempt *attempts; /* there is a place for each candidate */
+    struct tern_dial_attempt *attempts; /* rows: there is a place for each candidate that waits */
+    struct tern_list addresses;         /* of rows of what was not tried */
 };
 
 struct swarm_dials {
@@ -437,6 +443,7 @@ struct tern_swarm {
     struct swarm_subnets subnets;
     struct swarm_trim trim;
     struct swarm_breakers breakers;
+    struct swarm_black_hole black_holes[TERN_BLACK_HOLES];
     struct tern_tag_rule tag_rules[TERN_SWARM_TAGS_MAX];
     uint32_t tag_rules_count;
     struct tern_map peers; /* connected */
@@ -617,6 +624,17 @@ void tern_dials_cancel_all(struct tern_swarm *s, tern_time now);
 /* tern_dials_trim forgets kept dials above the bound. */
 void tern_dials_trim(struct tern_swarm *s);
 
+/* --- dial_rows.c: what is told of it --- */
+
+/* tern_dial_rows_reserve makes room for one more row. TERN_ERR_FULL, MEMORY. */
+TERN_NODISCARD tern_err tern_dial_rows_reserve(struct tern_swarm *s, struct swarm_dial *d);
+void tern_dial_rows_fini(struct tern_swarm *s, struct swarm_dial *d);
+/* tern_dial_rows_skip adds a row of an address that is not tried, if there is room. */
+void tern_dial_rows_skip(struct tern_swarm *s, struct swarm_dial *d,
+                         const struct tern_dial_attempt *row);
+/* tern_dial_row_reached: something came back from there. (A session begins without that.) */
+bool tern_dial_row_reached(const struct tern_dial_attempt *row);
+
 /* --- dial_address.c: what there is to try --- */
 
 struct swarm_origin {
@@ -625,7 +643,8 @@ struct swarm_origin {
 };
 
 /* tern_dials_add_address adds what a checked address leads to: an endpoint, or a name to resolve.
- * TERN_ERR_UNSUPPORTED, INVALID, GATED, RATE (backed off), EXISTS, FULL, MEMORY. */
+ * What is not to be tried gets a row that says so. TERN_ERR_UNSUPPORTED, INVALID, GATED, RATE
+ * (backed off), BLACK_HOLE, EXISTS, FULL, MEMORY. */
 TERN_NODISCARD tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now,
                                                struct swarm_dial *d, struct tern_view addr,
                                                struct swarm_origin origin);
@@ -668,8 +687,9 @@ void tern_backoffs_init(struct tern_swarm *s);
 void tern_backoffs_fini(struct tern_swarm *s);
 void tern_backoffs_failed(struct tern_swarm *s, tern_time now, const struct tern_route *route);
 void tern_backoffs_worked(struct tern_swarm *s, const struct tern_route *route);
-bool tern_backoffs_active(const struct tern_swarm *s, tern_time now,
-                          const struct tern_route *route);
+/* tern_backoffs_until is when the route may be tried again; 0: now. */
+tern_time tern_backoffs_until(const struct tern_swarm *s, tern_time now,
+                              const struct tern_route *route);
 
 /* --- ports.c --- */
 

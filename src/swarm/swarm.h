@@ -38,6 +38,7 @@ enum {
     TERN_SWARM_EXEMPT_MAX = 16,
     TERN_PEER_ADDRS_MAX = 16,
     TERN_DIAL_ATTEMPTS_MAX = 32, /* addresses that one dial tries, names resolved */
+    TERN_DIAL_ROWS_MAX = 64,     /* and those that it does not */
 };
 
 /* Codes that go over the wire when a connection or a stream ends early (libp2p/specs error-codes).
@@ -63,15 +64,39 @@ enum tern_stream_code {
     TERN_STREAM_CODE_GATED = 0x1008,
 };
 
-/* Why a dial ended, for explaining: one row an address tried. */
+/* Kinds of addresses that some networks swallow without a word (blackhole.h). */
+enum tern_black_hole { TERN_BLACK_HOLE_UDP, TERN_BLACK_HOLE_IP6, TERN_BLACK_HOLES };
+#define TERN_BLACK_HOLE_BIT(hole) (1u << (hole))
+
+enum tern_black_hole_state {
+    TERN_BLACK_HOLE_PROBING, /* not known yet */
+    TERN_BLACK_HOLE_ALLOWED,
+    TERN_BLACK_HOLE_BLOCKED, /* not dialled but for one dial in a hundred */
+};
+
+/* What a dial did with an address, for explaining: one row each. */
 struct tern_dial_attempt {
     struct tern_route route;
-    tern_err err;
-    tern_time started_ns;
-    tern_time linked_ns; /* the link was there and its upgrade began; 0: never */
-    tern_time ended_ns;  /* 0: still under way */
+    struct tern_view
+        address;          /* not tried: the address, also when it has no route; borrowed likewise */
+    tern_err err;         /* tried: how it ended. Not tried, why: UNSUPPORTED, INVALID, GATED;
+                             RATE (it failed lately: not before until); BLACK_HOLE; CLOSED (not
+                             needed any more); what resolving its name said */
+    tern_time started_ns; /* 0: not tried */
+    tern_time linked_ns;  /* the link was there and its upgrade began; 0: never */
+    tern_time ended_ns;   /* 0: still under way */
+    tern_time until;
+    uint32_t black_holes; /* bits of those that it lies in */
     struct tern_refusal refusal;
 };
+
+/* tern_dial_attempt_format writes a row in words, without a full stop: the address, when it was
+ * tried (counted from when the dial began), how that ended, or why it was not. */
+enum { TERN_DIAL_ATTEMPT_TEXT_SIZE_MAX = 2048 };
+void tern_dial_attempt_format(const struct tern_dial_attempt *row, tern_time began, tern_time now,
+                              struct tern_writer *out);
+
+const char *tern_black_hole_name(enum tern_black_hole hole);
 
 /* Addresses that begin alike. */
 struct tern_subnet {
@@ -232,9 +257,10 @@ tern_token tern_swarm_token(struct tern_swarm *swarm);
  * once if there is a connection already. A dial to a peer that is being dialled joins that dial. id
  * may be NULL when addresses are given: then the id in their /p2p suffix, or else whoever answers,
  * is it. Addresses are added to those of the address book; unlike those, they are tried even when
- * they failed a moment ago. Names (/dns…, /dnsaddr) are resolved. TERN_ERR_NO_ADDRESS; UNSUPPORTED
- * (no address is of a transport we have); GATED; RATE (all that is known failed lately, or the peer
- * is banned); SELF (it is us); FULL, MEMORY; CLOSED (shut down). */
+ * they failed a moment ago or seem to be blocked. Names (/dns…, /dnsaddr) are resolved.
+ * TERN_ERR_NO_ADDRESS; UNSUPPORTED (no address is of a transport we have); GATED; RATE (all that is
+ * known failed lately, or the peer is banned); BLACK_HOLE (all that is known is of a kind that does
+ * not seem to get through here); SELF (it is us); FULL, MEMORY; CLOSED (shut down). */
 struct tern_dial_options {
     const struct tern_peer_id *id;
     const struct tern_multiaddr *addresses;
@@ -245,10 +271,15 @@ struct tern_dial_options {
 TERN_NODISCARD tern_err tern_swarm_dial(struct tern_swarm *swarm, tern_time now,
                                         const struct tern_dial_options *options);
 
-/* tern_swarm_dial_attempts lists what the dial of this token tried, for --explain: while it runs,
- * and afterwards for the last 16 dials. Borrowed until the next input. */
+/* tern_swarm_dial_attempts lists what the dial of this token tried and what not, for --explain:
+ * while it runs, and afterwards for the last 16 dials, also of one that tern_swarm_dial refused
+ * because there was nothing to try. Borrowed until the next input. */
 size_t tern_swarm_dial_attempts(const struct tern_swarm *swarm, tern_token token,
                                 const struct tern_dial_attempt **attempts);
+
+/* tern_swarm_black_hole: does this network seem to swallow such dials? */
+enum tern_black_hole_state tern_swarm_black_hole(const struct tern_swarm *swarm,
+                                                 enum tern_black_hole hole);
 
 /* tern_swarm_last_refusal is the newest refusal by a limit, for the message beside a LIMIT error
  * (tern_refusal_format). */
