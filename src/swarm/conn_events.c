@@ -41,6 +41,7 @@ static void conn_learn(struct tern_swarm *s, tern_time now, struct swarm_conn *c
     if (session == NULL)
         return;
     session->ops->info(session->mux.self, &info);
+    c->by_streams = true;
     c->transport = transports[info.kind];
     c->local = info.path.local;
     tern_conns_at(s, now, c, &info.path.remote);
@@ -75,6 +76,7 @@ static void conn_finish(struct tern_swarm *s, tern_time now, struct swarm_conn *
     TERN_CHECK(c->state != SWARM_CONN_DOWN);
     tern_conns_leave(s, c);
     c->state = SWARM_CONN_DOWN;
+    tern_bandwidth_release(c);
     if (c->err == TERN_OK)
         c->err = err;
     TERN_TRACE(s->config.trace, now, SWARM_DOWN, c->handle, c->err, c->fault);
@@ -144,7 +146,7 @@ static void conn_drain(struct tern_swarm *s, tern_time now, struct swarm_conn *c
 /* conn_commands finds out what the world has to do for the connection. */
 static void conn_commands(struct tern_swarm *s, struct swarm_conn *c)
 {
-    if (!c->cut && !c->sending && tern_conn_want_send(c->core)) {
+    if (!c->cut && !c->sending && !c->held_out && tern_conn_want_send(c->core)) {
         c->sending = true;
         c->want_transmit = true;
     }
@@ -162,6 +164,10 @@ void tern_conns_process(struct tern_swarm *s, tern_time now, struct swarm_conn *
     if (c->state != SWARM_CONN_DOWN && tern_conn_deadline(c->core) <= now)
         tern_conn_tick(c->core, now);
     conn_drain(s, now, c);
+    if (c->by_streams)
+        tern_bandwidth_count_session(s, now, c);
+    if (c->woken)
+        tern_streams_wake(s, now, c);
     if (c->linger_until <= now) {
         /* The remote does not take our farewell. */
         c->linger_until = TERN_TIME_NEVER;

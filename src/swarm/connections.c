@@ -277,6 +277,7 @@ void tern_conns_close(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
     tern_conns_leave(s, c);
     c->state = SWARM_CONN_CLOSING;
     c->err = err;
+    tern_bandwidth_release(c);
     c->linger_until = tern_time_add(now, SWARM_LINGER_NS);
     tern_conn_close(c->core, now, (uint32_t)code);
     tern_conns_touch(s, c);
@@ -297,7 +298,6 @@ void tern_conns_data(struct tern_swarm *s, tern_time now, const struct tern_inpu
     struct swarm_conn *c = tern_conns_of_link(s, in->link);
     size_t taken = 0;
     int idle_rounds = 0;
-    tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_BYTES_IN, in->data.size);
     /* A round that takes nothing may still have told events, after which more is taken. */
     while (taken < in->data.size && idle_rounds < 2) {
         /* Services are told between the rounds, and may end the connection. */
@@ -314,7 +314,7 @@ void tern_conns_data(struct tern_swarm *s, tern_time now, const struct tern_inpu
         tern_err err = tern_conn_recv(c->core, now, rest, &used);
         TERN_CHECK(used <= rest.view.size);
         taken += used;
-        c->bytes_in += used;
+        tern_bandwidth_count(s, now, c, TERN_IN, used);
         idle_rounds = used == 0 ? idle_rounds + 1 : 0;
         tern_conns_touch(s, c);
         tern_swarm_dispatch(s, now);

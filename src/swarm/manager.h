@@ -117,6 +117,51 @@ bool tern_swarm_kept_find(const struct tern_swarm *swarm, const struct tern_peer
 bool tern_swarm_kept_next(const struct tern_swarm *swarm, const struct tern_peer_id *after,
                           struct tern_kept_peer *kept);
 
+/* --- bandwidth --- */
+
+/*
+ * Quotas hold bytes up, they lose none. Out: less is given to the world. In: streams give less to
+ * read, and by that less credit to the remote; what is read counts. Over seconds the rates are
+ * exact to a few per cent. The smallest quota is TERN_QUOTA_MIN: with less, a frame would take so
+ * long that the remote's pings time out. Busy peers share the total evenly, and have what others do
+ * not use.
+ *
+ * Of connections on datagrams (QUIC …) what streams write counts instead of what is sent: headers,
+ * acknowledgements and what is sent again come on top (some per cent, more on bad lines).
+ */
+#define TERN_QUOTA_MIN UINT64_C(16384)
+#define TERN_QUOTA_MAX UINT64_C(16000000000)
+
+/* tern_swarm_set_quotas sets what everything may use together, and what each peer may (default: the
+ * configuration's; tern_quotas in swarm.h). */
+void tern_swarm_set_quotas(struct tern_swarm *swarm, tern_time now,
+                           const struct tern_quotas *quotas);
+/* tern_swarm_set_peer_quota sets what one peer may use instead, connected or not; NULL: as others.
+ * TERN_ERR_FULL, MEMORY. */
+TERN_NODISCARD tern_err tern_swarm_set_peer_quota(struct tern_swarm *swarm, tern_time now,
+                                                  const struct tern_peer_id *id,
+                                                  const struct tern_quota quotas[TERN_DIRECTIONS]);
+
+/* tern_swarm_traffic is what passes in all, tern_swarm_peer_traffic with one peer (false: no such
+ * peer): bytes on links and datagrams' payload. */
+void tern_swarm_traffic(const struct tern_swarm *swarm, tern_time now,
+                        struct tern_traffic *traffic);
+bool tern_swarm_peer_traffic(const struct tern_swarm *swarm, tern_time now, tern_peer peer,
+                             struct tern_traffic *traffic);
+
+/* What passes on streams of one protocol: bytes that services write and read. */
+struct tern_protocol_traffic {
+    struct tern_view name; /* borrowed until the next call that uses a protocol */
+    uint64_t streams_in;
+    uint64_t streams_out;
+    struct tern_traffic traffic;
+};
+
+/* tern_swarm_protocol_traffic_next goes on to the protocol behind traffic->name (empty: the first);
+ * false: there is none. */
+bool tern_swarm_protocol_traffic_next(const struct tern_swarm *swarm, tern_time now,
+                                      struct tern_protocol_traffic *traffic);
+
 /* --- the whole --- */
 
 /* tern_swarm_trim trims to connections_low now, whatever the interval. What it ends goes in the

@@ -56,6 +56,7 @@ static struct swarm_peer *peers_new(struct tern_swarm *s, const struct swarm_con
         tern_mem_free(s->mem, peer, sizeof *peer);
         return NULL;
     }
+    peer->meter.at = s->now;
     tern_public_key_copy(remote->public_key, &peer->key);
     tern_list_init(&peer->connections);
     tern_list_init(&peer->changed);
@@ -79,6 +80,7 @@ static void peers_free(struct tern_swarm *s, struct swarm_peer *peer)
     TERN_CHECK(peer->refs == 0 && peer->connections_count == 0);
     tern_scopes_peer_fini(s, peer);
     tern_tags_fini(s, peer);
+    tern_bandwidth_peer_fini(s, peer);
     tern_scope_fini(&peer->scope);
     tern_public_key_fini(&peer->key);
     tern_mem_free(s->mem, peer->protocols, peer->protocols_size);

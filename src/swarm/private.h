@@ -13,6 +13,7 @@
 #include "crypto/aead.h"
 #include "secure/noise.h"
 #include "secure/tls.h"
+#include "swarm/bandwidth.h"
 #include "swarm/blackhole.h"
 #include "swarm/breaker.h"
 #include "swarm/scopes.h"
@@ -46,7 +47,7 @@ enum {
 #define SWARM_FAR_NS (TERN_TIME_NEVER - 1)
 
 /* A timer that knows what it is part of. */
-enum swarm_timer_kind { SWARM_TIMER_CONN, SWARM_TIMER_DIAL };
+enum swarm_timer_kind { SWARM_TIMER_CONN, SWARM_TIMER_DIAL, SWARM_TIMER_FLOWS };
 
 struct swarm_timer {
     struct tern_timer timer;
@@ -68,6 +69,8 @@ struct swarm_stream {
     uint8_t names_count; /* 0: of.protocol is meant, else of.offer */
     bool inbound : 1;
     bool background : 1;
+    bool held_read : 1;  /* by a quota: READABLE and … */
+    bool held_write : 1; /* … WRITABLE are told when it goes on */
 };
 
 /* --- connections.c --- */
@@ -98,6 +101,10 @@ struct swarm_conn {
     bool link_dead;  /* LINK_CLOSED was said */
     bool sending;    /* a TRANSMIT command is out and not used up */
     bool blocked;    /* it did not take all data; the world waits for READ */
+    bool by_streams; /* a session: quotas hold what its streams write, not a link */
+    bool held_in;    /* streams, by a quota, until its turn comes; likewise: */
+    bool held_out;
+    bool woken;                                            /* its streams are to be told so */
     bool want_transmit, want_read, want_close, want_abort; /* commands to give */
     tern_err err; /* why it is ending, once that is known */
     tern_fault fault;
@@ -155,6 +162,8 @@ struct swarm_peer {
     uint8_t *protocols;       /* sizes and names, one after the other */
     uint32_t protocols_size;
     struct swarm_tags tags;
+    struct swarm_flows *flows; /* NULL: no quota has been looked at */
+    struct swarm_meter meter;
     struct swarm_share *shares; /* what services and protocols have of it */
     struct tern_scope scope;
 };
@@ -443,6 +452,7 @@ struct tern_swarm {
     struct swarm_subnets subnets;
     struct swarm_trim trim;
     struct swarm_breakers breakers;
+    struct swarm_bandwidth bandwidth;
     struct swarm_black_hole black_holes[TERN_BLACK_HOLES];
     struct tern_tag_rule tag_rules[TERN_SWARM_TAGS_MAX];
     uint32_t tag_rules_count;
@@ -602,6 +612,8 @@ bool tern_peers_tell_changed(struct tern_swarm *s, tern_time now);
 /* tern_streams_event carries a stream's event from the core to its service. */
 void tern_streams_event(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
                         const struct tern_conn_event *event);
+/* tern_streams_wake tells those that a quota held that they may go on. */
+void tern_streams_wake(struct tern_swarm *s, tern_time now, struct swarm_conn *c);
 /* tern_streams_end_all tells that all streams of a dead connection have ended. */
 void tern_streams_end_all(struct tern_swarm *s, tern_time now, struct swarm_conn *c);
 /* tern_streams_free forgets the table, telling nobody. */

@@ -240,14 +240,30 @@ struct swarm_protocol *tern_protocols_find(const struct tern_swarm *s, struct te
     return entry == NULL ? NULL : TERN_CONTAINER_OF(entry, struct swarm_protocol, entry);
 }
 
+/* protocol_make_room forgets one that nobody uses, if all places are taken. */
+static void protocol_make_room(struct tern_swarm *s)
+{
+    if (tern_map_count(&s->protocol_names) < SWARM_PROTOCOL_NAMES_MAX)
+        return;
+    TERN_MAP_FOREACH (entry, &s->protocol_names) {
+        struct swarm_protocol *protocol = TERN_CONTAINER_OF(entry, struct swarm_protocol, entry);
+        if (protocol->users > 0)
+            continue;
+        protocol_free(s, protocol);
+        return;
+    }
+}
+
 static tern_err protocol_new(struct tern_swarm *s, struct tern_view name,
                              struct swarm_protocol **out)
 {
     if (name.size == 0 || name.size > SWARM_PROTOCOL_NAME_SIZE_MAX)
         return TERN_ERR_INVALID;
+    protocol_make_room(s);
     struct swarm_protocol *protocol = tern_mem_zalloc(s->mem, sizeof *protocol + name.size);
     if (protocol == NULL)
         return TERN_ERR_MEMORY;
+    protocol->meter.at = s->now;
     protocol->name_size = (uint16_t)name.size;
     memcpy(protocol->name, name.data, name.size);
     tern_err err = tern_slots_add(&s->protocol_slots, protocol, &protocol->handle);
@@ -281,9 +297,9 @@ tern_err tern_protocols_use(struct tern_swarm *s, struct tern_view name,
 
 void tern_protocols_drop(struct tern_swarm *s, struct swarm_protocol *protocol)
 {
+    (void)s;
     TERN_CHECK(protocol->users > 0);
-    if (--protocol->users == 0)
-        protocol_free(s, protocol);
+    protocol->users--;
 }
 
 /* --- what services call --- */

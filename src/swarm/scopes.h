@@ -6,14 +6,15 @@
  * a share: a few numbers in an array of the peer's, because there are as many shares as peers times
  * services.
  *
- * Protocols are known by name, served ones and those that services open; each is there as long as
- * it is served, has streams, or has limits of its own.
+ * Protocols are known by name, served ones and those that services open. One that has no streams,
+ * is not served and has no limits of its own stays for its meter, until another needs the place.
  */
 #ifndef TERN_SWARM_SCOPES_H
 #define TERN_SWARM_SCOPES_H
 
 #include "base/map.h"
 #include "swarm/limits.h"
+#include "swarm/meter.h"
 
 struct swarm_peer;
 struct swarm_stream;
@@ -44,6 +45,7 @@ struct swarm_protocol {
     struct tern_map_entry entry;
     struct tern_scope scope;
     struct tern_scope_limits peer_limits;
+    struct swarm_meter meter;
     uint64_t handle;
     uint32_t users; /* streams, places in the table of served ones, limits of its own */
     bool limited;   /* the program has given it limits */

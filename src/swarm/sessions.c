@@ -20,7 +20,7 @@ void tern_sessions_fini(struct tern_swarm *s)
 
 void tern_sessions_datagrams(struct tern_swarm *s, tern_time now, const struct tern_input *in)
 {
-    tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_BYTES_IN, in->datagrams->data.size);
+    tern_bandwidth_count(s, now, NULL, TERN_IN, in->datagrams->data.size);
     for (uint32_t i = 0; i < s->sessions.hubs_count; i++) {
         struct tern_session_transport *hub = &s->sessions.hubs[i].transport;
         if (!hub->ops->claims(hub->self, in->datagrams->data))
@@ -139,7 +139,7 @@ bool tern_sessions_send(struct tern_swarm *s, tern_time now, tern_link_id socket
         struct tern_session_transport *hub = &s->sessions.hubs[i].transport;
         if (!hub->ops->send(hub->self, now, socket, out))
             continue;
-        tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_BYTES_OUT, out->writer.size);
+        tern_bandwidth_count(s, now, NULL, TERN_OUT, out->writer.size);
         return true;
     }
     if (port != NULL)

@@ -352,44 +352,137 @@ static struct swarm_stream *streams_resolve(const struct tern_swarm *s, struct t
     return *c == NULL ? NULL : streams_find(*c, stream.id);
 }
 
+/* streams_metered counts what passes on a stream, for its protocol. */
+static void streams_metered(struct tern_swarm *s, const struct swarm_stream *stream,
+                            enum tern_direction direction, size_t size)
+{
+    if (stream->names_count == 0)
+        tern_meter_add(&stream->of.protocol->meter, s->now, direction, size);
+}
+
+/* streams_held: does a quota hold the stream now? *allowed is how much may pass. Its service is
+ * told when it goes on. */
+static bool streams_held(struct tern_swarm *s, struct swarm_conn *c, struct swarm_stream *stream,
+                         enum tern_direction direction, size_t *allowed)
+{
+    *allowed = tern_bandwidth_allow(s, s->now, c, direction);
+    if (*allowed > 0)
+        return false;
+    stream->held_read = stream->held_read || direction == TERN_IN;
+    stream->held_write = stream->held_write || direction == TERN_OUT;
+    return true;
+}
+
+/* streams_write_held is a write of a session's stream under quotas: what is cut off follows after
+ * WRITABLE. */
+static tern_err streams_write_held(struct tern_swarm *s, struct swarm_conn *c,
+                                   struct swarm_stream *stream, struct tern_view bytes,
+                                   size_t *accepted)
+{
+    size_t allowed;
+    if (streams_held(s, c, stream, TERN_OUT, &allowed))
+        return TERN_OK;
+    size_t size = tern_min_size(bytes.size, allowed);
+    TERN_TRY(tern_conn_write(c->core, stream->id, tern_view_of(bytes.data, size), accepted));
+    tern_bandwidth_used(s, s->now, c, TERN_OUT, *accepted);
+    if (*accepted == size && size < bytes.size && !streams_held(s, c, stream, TERN_OUT, &allowed)) {
+        stream->held_write = true; /* its next turn has come already */
+        c->woken = true;
+    } else if (*accepted == bytes.size) {
+        tern_bandwidth_done(s, c, TERN_OUT);
+    }
+    return TERN_OK;
+}
+
 tern_err tern_swarm_write(struct tern_swarm *s, struct tern_stream stream, struct tern_view bytes,
                           size_t *accepted)
 {
     struct swarm_conn *c;
     *accepted = 0;
-    if (streams_resolve(s, stream, &c) == NULL)
+    struct swarm_stream *found = streams_resolve(s, stream, &c);
+    if (found == NULL)
         return TERN_ERR_STALE;
     tern_conns_touch(s, c);
-    return tern_conn_write(c->core, stream.id, bytes, accepted);
+    tern_err err = TERN_UNLIKELY(s->bandwidth.on) && c->by_streams
+                       ? streams_write_held(s, c, found, bytes, accepted)
+                       : tern_conn_write(c->core, stream.id, bytes, accepted);
+    streams_metered(s, found, TERN_OUT, *accepted);
+    return err;
 }
 
 tern_err tern_swarm_write_slice(struct tern_swarm *s, struct tern_stream stream,
                                 struct tern_slice slice)
 {
     struct swarm_conn *c;
-    if (streams_resolve(s, stream, &c) == NULL)
+    size_t allowed;
+    struct swarm_stream *found = streams_resolve(s, stream, &c);
+    if (found == NULL)
         return TERN_ERR_STALE;
+    bool shaped = TERN_UNLIKELY(s->bandwidth.on) && c->by_streams;
     tern_conns_touch(s, c);
-    return tern_conn_write_slice(c->core, stream.id, slice);
+    if (shaped && streams_held(s, c, found, TERN_OUT, &allowed))
+        return TERN_ERR_AGAIN;
+    TERN_TRY(tern_conn_write_slice(c->core, stream.id, slice));
+    if (shaped) { /* all or nothing: it may go into debt */
+        tern_bandwidth_used(s, s->now, c, TERN_OUT, slice.view.size);
+        tern_bandwidth_done(s, c, TERN_OUT);
+    }
+    streams_metered(s, found, TERN_OUT, slice.view.size);
+    return TERN_OK;
 }
 
 tern_err tern_swarm_read(struct tern_swarm *s, struct tern_stream stream, struct tern_slice *bytes)
 {
     struct swarm_conn *c;
+    size_t allowed = SIZE_MAX;
     *bytes = (struct tern_slice){.chunk = NULL};
-    if (streams_resolve(s, stream, &c) == NULL)
+    struct swarm_stream *found = streams_resolve(s, stream, &c);
+    if (found == NULL)
         return TERN_ERR_STALE;
     tern_conns_touch(s, c); /* reading the end may close the stream */
-    return tern_conn_read(c->core, stream.id, bytes);
+    if (TERN_UNLIKELY(s->bandwidth.on) && streams_held(s, c, found, TERN_IN, &allowed))
+        return TERN_ERR_AGAIN;
+    TERN_TRY(tern_conn_read(c->core, stream.id, bytes));
+    bytes->view.size = tern_min_size(bytes->view.size, allowed);
+    return TERN_OK;
 }
 
 void tern_swarm_consume(struct tern_swarm *s, struct tern_stream stream, size_t size)
 {
     struct swarm_conn *c;
-    if (streams_resolve(s, stream, &c) == NULL)
+    struct swarm_stream *found = streams_resolve(s, stream, &c);
+    if (found == NULL)
         return;
     tern_conns_touch(s, c);
     tern_conn_consume(c->core, stream.id, size);
+    streams_metered(s, found, TERN_IN, size);
+    if (TERN_UNLIKELY(s->bandwidth.on)) {
+        tern_bandwidth_used(s, s->now, c, TERN_IN, size);
+        tern_bandwidth_done(s, c, TERN_IN);
+    }
+}
+
+void tern_streams_wake(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
+{
+    uint32_t count = c->streams_capacity;
+    c->woken = false;
+    for (uint32_t i = 0; i < count && c->state == SWARM_CONN_OPEN; i++) {
+        /* Being told, a service may do anything: the table may have moved. */
+        struct swarm_stream *stream = &c->streams[i];
+        if (stream->id != TERN_STREAM_NONE && stream->held_read && !c->held_in) {
+            stream->held_read = false;
+            const struct tern_swarm_event news =
+                streams_news(s, c, stream, TERN_SWARM_STREAM_READABLE);
+            tern_swarm_tell(s, now, &news);
+            stream = &c->streams[i];
+        }
+        if (stream->id != TERN_STREAM_NONE && stream->held_write && !c->held_out) {
+            stream->held_write = false;
+            const struct tern_swarm_event news =
+                streams_news(s, c, stream, TERN_SWARM_STREAM_WRITABLE);
+            tern_swarm_tell(s, now, &news);
+        }
+    }
 }
 
 tern_err tern_swarm_close_write(struct tern_swarm *s, struct tern_stream stream)

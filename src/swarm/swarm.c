@@ -141,6 +141,7 @@ struct tern_swarm *tern_swarm_new(const struct tern_swarm_config *config, tern_t
     tern_peers_init(s);
     tern_trim_init(s, now);
     tern_breakers_init(s, now);
+    tern_bandwidth_init(s, now);
     tern_subnets_init(&s->subnets, s->mem, s->peers.hash_key, &s->config.limits);
     tern_protocols_init(s);
     tern_dials_init(s);
@@ -161,6 +162,7 @@ void tern_swarm_free(struct tern_swarm *s)
     tern_subnets_fini(&s->subnets);
     tern_peers_fini(s);
     tern_breakers_fini(s);
+    tern_bandwidth_fini(s);
     tern_backoffs_fini(s);
     tern_bans_fini(s);
     tern_book_store_fini(s);
@@ -306,6 +308,7 @@ void tern_swarm_dispatch(struct tern_swarm *s, tern_time now)
     tern_sessions_run(s, now);
     tern_trim_run(s, now);
     tern_breakers_run(s, now);
+    tern_bandwidth_run(s, now);
     for (int i = 0; i < SWARM_DISPATCH_BUDGET && swarm_dispatch_one(s, now); i++)
         continue;
     tern_sessions_wants(s);
@@ -325,6 +328,9 @@ static void swarm_fire(struct tern_swarm *s, tern_time now, struct tern_timer *f
     switch (timer->kind) {
     case SWARM_TIMER_CONN:
         tern_conns_touch(s, TERN_CONTAINER_OF(timer, struct swarm_conn, timer));
+        break;
+    case SWARM_TIMER_FLOWS:
+        tern_bandwidth_timer(s, now, fired);
         break;
     case SWARM_TIMER_DIAL:
         tern_dials_timer(s, now, TERN_CONTAINER_OF(timer, struct swarm_dial, timer));
@@ -357,6 +363,7 @@ tern_time tern_swarm_deadline(const struct tern_swarm *s)
     deadline = tern_time_min(deadline, tern_sessions_deadline(s));
     deadline = tern_time_min(deadline, tern_trim_deadline(s));
     deadline = tern_time_min(deadline, tern_breakers_deadline(s));
+    deadline = tern_time_min(deadline, tern_bandwidth_deadline(s));
     for (uint32_t i = 0; i < s->services_count; i++)
         deadline = tern_time_min(deadline, s->services[i].ops->deadline(s->services[i].self));
     return deadline;
@@ -492,10 +499,12 @@ void tern_swarm_transmit(struct tern_swarm *s, tern_time now, tern_link_id link,
         return;
     size_t before = out->size;
     s->now = now;
-    tern_conn_send(c->core, now, out);
+    if (TERN_UNLIKELY(s->bandwidth.on) && !c->by_streams)
+        tern_bandwidth_send(s, now, c, out);
+    else
+        tern_conn_send(c->core, now, out);
     size_t size = out->size - before;
-    c->bytes_out += size;
-    tern_metric_add(s->config.metrics, TERN_METRIC_SWARM_BYTES_OUT, size);
+    tern_bandwidth_count(s, now, c, TERN_OUT, size);
     if (size == 0)
         c->sending = false;
     /* What was sent made room: streams can be written again. */

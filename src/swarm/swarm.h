@@ -18,6 +18,7 @@
 #include "conn/conn.h"
 #include "runtime/io.h"
 #include "swarm/limits.h"
+#include "swarm/meter.h"
 #include "swarm/route.h"
 #include "wire/multiaddr.h"
 #include "wire/peer_id.h"
@@ -104,6 +105,17 @@ struct tern_subnet {
     uint8_t bits;
 };
 
+/* Bandwidth (manager.h). */
+struct tern_quota {
+    uint64_t bytes_per_s; /* 0: no limit */
+    uint64_t burst_bytes; /* at once, after a pause; 0: an eighth of a second's */
+};
+
+struct tern_quotas {
+    struct tern_quota total[TERN_DIRECTIONS];
+    struct tern_quota peer[TERN_DIRECTIONS]; /* of each */
+};
+
 struct tern_swarm_config {
     struct tern_mem *mem;
     struct tern_random *random;
@@ -111,6 +123,7 @@ struct tern_swarm_config {
     struct tern_metrics *metrics;
     const struct tern_private_key *identity;
     struct tern_swarm_limits limits;
+    struct tern_quotas quotas;
     struct tern_subnet exempt[TERN_SWARM_EXEMPT_MAX]; /* whose addresses no subnet's limit is for */
     size_t exempt_count;
     enum tern_secure_kind secure[TERN_CONN_SECURE_MAX];
