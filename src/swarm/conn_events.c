@@ -122,6 +122,11 @@ static void conn_event(struct tern_swarm *s, tern_time now, struct swarm_conn *c
         break;
     case TERN_CONN_GOAWAY:
         c->going_away = true;
+        if (c->state != SWARM_CONN_CLOSING) { /* else it answers our own farewell */
+            c->code = event->code;
+            c->code_theirs = true;
+        }
+        TERN_TRACE(s->config.trace, now, SWARM_GOAWAY, c->handle, event->code, 0);
         break;
     case TERN_CONN_RTT:
         break; /* asked for when somebody wants it */

@@ -277,6 +277,8 @@ void tern_conns_close(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
     tern_conns_leave(s, c);
     c->state = SWARM_CONN_CLOSING;
     c->err = err;
+    if (!c->code_theirs)
+        c->code = (uint32_t)code;
     tern_bandwidth_release(c);
     c->linger_until = tern_time_add(now, SWARM_LINGER_NS);
     tern_conn_close(c->core, now, (uint32_t)code);

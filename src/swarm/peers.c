@@ -217,6 +217,8 @@ void tern_peers_detach(struct tern_swarm *s, tern_time now, struct swarm_conn *c
         .peer = peer->handle,
         .peer_id = &peer->id,
         .connection = c->handle,
+        .code = c->code,
+        .by_remote = c->code_theirs,
         .err = c->err,
         .fault = c->fault,
     };

@@ -106,6 +106,8 @@ struct swarm_conn {
     bool held_out;
     bool woken;                                            /* its streams are to be told so */
     bool want_transmit, want_read, want_close, want_abort; /* commands to give */
+    bool code_theirs;                                      /* code is the remote's */
+    uint32_t code;                                         /* said why it ends; 0: none */
     tern_err err; /* why it is ending, once that is known */
     tern_fault fault;
     struct swarm_stream *streams; /* by slot of the stream id */

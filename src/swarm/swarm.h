@@ -54,6 +54,7 @@ enum tern_connection_code {
     TERN_CONNECTION_CODE_IDLE = 0x1005,       /* garbage collected */
     TERN_CONNECTION_CODE_SHUTDOWN = 0x1006,
     TERN_CONNECTION_CODE_GATED = 0x1007,
+    TERN_CONNECTION_CODE_OUT_OF_RANGE = 0x1008,
 };
 enum tern_stream_code {
     TERN_STREAM_CODE_NONE = 0,
@@ -61,9 +62,16 @@ enum tern_stream_code {
     TERN_STREAM_CODE_RESOURCE_LIMIT = 0x1002,
     TERN_STREAM_CODE_RATE_LIMIT = 0x1003,
     TERN_STREAM_CODE_VIOLATION = 0x1004,
+    TERN_STREAM_CODE_SUPPLANTED = 0x1005, /* another stream does the same */
+    TERN_STREAM_CODE_IDLE = 0x1006,       /* garbage collected; what takes too long is that, too */
     TERN_STREAM_CODE_SHUTDOWN = 0x1007,
     TERN_STREAM_CODE_GATED = 0x1008,
+    TERN_STREAM_CODE_OUT_OF_RANGE = 0x1009,
 };
+/* What a code means, in a few words; codes from 0x2000 on, and such as nobody knows, are an
+ * application's. */
+const char *tern_connection_code_text(uint32_t code);
+const char *tern_stream_code_text(uint32_t code);
 
 /* Kinds of addresses that some networks swallow without a word (blackhole.h). */
 enum tern_black_hole { TERN_BLACK_HOLE_UDP, TERN_BLACK_HOLE_IP6, TERN_BLACK_HOLES };
@@ -158,7 +166,8 @@ enum tern_swarm_event_kind {
     TERN_SWARM_PEER_UP,         /* first connection to peer: peer, connection, peer_id */
     TERN_SWARM_PEER_DOWN,       /* last connection gone: peer is dead after this; peer_id */
     TERN_SWARM_CONNECTION_UP,   /* every connection, after PEER_UP: peer, connection */
-    TERN_SWARM_CONNECTION_DOWN, /* peer, connection, err, fault; its streams have ENDED before */
+    TERN_SWARM_CONNECTION_DOWN, /* peer, connection, err, fault; code: what was said why it ends, by
+                                   the remote (by_remote) or by us. Its streams have ENDED before */
     TERN_SWARM_LISTENING,       /* address */
     TERN_SWARM_LISTEN_FAILED,   /* address, err */
     TERN_SWARM_DIAL_DONE, /* token of tern_swarm_dial; err TERN_OK: there is a connection to peer.
@@ -185,6 +194,7 @@ struct tern_swarm_event {
     uint32_t offered_index;
     uint64_t user; /* what the service gave when it opened the stream, or set later */
     uint32_t code;
+    bool by_remote;
     tern_err err;
     tern_fault fault;
     tern_token token;

@@ -241,7 +241,9 @@ static void exchange_readable(struct tern_exchange *x, tern_time now,
         tern_swarm_tag_bump(x->swarm, asking->peer, x->tag, 1);
     exchange_stop(asking);
     if (err != TERN_ERR_END)
-        tern_swarm_reset(x->swarm, stream, TERN_STREAM_CODE_NONE);
+        tern_swarm_reset(x->swarm, stream,
+                         tern_err_class(err) == TERN_CLASS_LIMIT ? TERN_STREAM_CODE_RESOURCE_LIMIT
+                                                                 : TERN_STREAM_CODE_VIOLATION);
 }
 
 /* --- the service --- */
@@ -327,7 +329,7 @@ static void exchange_tick(void *self, tern_time now)
             continue;
         struct tern_stream stream = asking->stream;
         exchange_stop(asking);
-        tern_swarm_reset(x->swarm, stream, TERN_STREAM_CODE_NONE);
+        tern_swarm_reset(x->swarm, stream, TERN_STREAM_CODE_IDLE);
     }
     if (now < x->ask_at)
         return;

@@ -340,7 +340,9 @@ static void service_readable(struct tern_gossip_service *s, tern_time now,
             tern_swarm_report(s->swarm, now, peer->peer,
                               err == TERN_ERR_TOO_LARGE ? TERN_FAULT_GOSSIP_RPC_TOO_LARGE
                                                         : TERN_FAULT_GOSSIP_RPC_MALFORMED);
-        tern_swarm_reset(s->swarm, in, TERN_STREAM_CODE_VIOLATION);
+        tern_swarm_reset(s->swarm, in,
+                         err == TERN_ERR_MEMORY ? TERN_STREAM_CODE_RESOURCE_LIMIT
+                                                : TERN_STREAM_CODE_VIOLATION);
         peer->in_open = false;
         service_partial_free(s, peer);
     }
@@ -499,7 +501,7 @@ static void service_accept(struct tern_gossip_service *s, const struct tern_swar
         return;
     }
     if (peer->in_open) { /* the newer one counts */
-        tern_swarm_reset(s->swarm, peer->in, TERN_STREAM_CODE_NONE);
+        tern_swarm_reset(s->swarm, peer->in, TERN_STREAM_CODE_SUPPLANTED);
         service_partial_free(s, peer);
     }
     peer->in = event->stream;

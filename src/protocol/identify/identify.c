@@ -293,6 +293,17 @@ static tern_fault identify_fault(tern_err err)
     }
 }
 
+/* What the remote is told when its message is of no use to us. */
+static enum tern_stream_code identify_code(tern_err err, tern_fault fault)
+{
+    if (fault != TERN_FAULT_NONE)
+        return TERN_STREAM_CODE_VIOLATION;
+    if (err == TERN_ERR_TIMEOUT)
+        return TERN_STREAM_CODE_IDLE;
+    return tern_err_class(err) == TERN_CLASS_LIMIT ? TERN_STREAM_CODE_RESOURCE_LIMIT
+                                                   : TERN_STREAM_CODE_NONE;
+}
+
 static void identify_finish(struct tern_identify *identify, tern_time now,
                             struct identify_peer *peer, tern_err err)
 {
@@ -308,7 +319,7 @@ static void identify_finish(struct tern_identify *identify, tern_time now,
         TERN_IGNORE(
             tern_swarm_close_write(identify->swarm, stream)); /* it may have ended already */
     else
-        tern_swarm_reset(identify->swarm, stream, TERN_STREAM_CODE_NONE);
+        tern_swarm_reset(identify->swarm, stream, identify_code(err, fault));
 }
 
 static void identify_readable(struct tern_identify *identify, tern_time now,

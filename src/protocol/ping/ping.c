@@ -76,7 +76,7 @@ static void ping_received(struct tern_ping *ping, tern_time now, struct ping_run
         } else {
             tern_swarm_report(ping->swarm, now, run->peer, TERN_FAULT_PING_MISMATCH);
             ping_finish(ping, run, TERN_ERR_PROTOCOL, 0);
-            tern_swarm_reset(ping->swarm, stream, TERN_STREAM_CODE_NONE);
+            tern_swarm_reset(ping->swarm, stream, TERN_STREAM_CODE_VIOLATION);
         }
     }
 }
@@ -108,7 +108,7 @@ tern_err tern_ping_send(struct tern_ping *ping, tern_time now,
         run->used = true;
         return TERN_OK;
     }
-    tern_swarm_reset(ping->swarm, run->stream, TERN_STREAM_CODE_NONE);
+    tern_swarm_reset(ping->swarm, run->stream, TERN_STREAM_CODE_RESOURCE_LIMIT);
     return err == TERN_OK ? TERN_ERR_MEMORY : err;
 }
 
@@ -184,7 +184,7 @@ static void ping_tick(void *self, tern_time now)
             continue;
         struct tern_stream stream = run->stream;
         ping_finish(ping, run, TERN_ERR_TIMEOUT, 0);
-        tern_swarm_reset(ping->swarm, stream, TERN_STREAM_CODE_NONE);
+        tern_swarm_reset(ping->swarm, stream, TERN_STREAM_CODE_IDLE);
     }
 }
 

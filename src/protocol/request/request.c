@@ -238,6 +238,11 @@ static bool exchange_blames(tern_err err)
            err == TERN_ERR_TRUNCATED || err == TERN_ERR_END;
 }
 
+static enum tern_stream_code exchange_code(tern_err err)
+{
+    return exchange_blames(err) ? TERN_STREAM_CODE_VIOLATION : TERN_STREAM_CODE_RESOURCE_LIMIT;
+}
+
 static tern_err answer_decode(struct tern_view message, struct tern_answer *answer)
 {
     struct tern_pb_iter it = tern_pb_iter_of(message);
@@ -267,7 +272,7 @@ static void exchange_read_answer(struct tern_requests *r, tern_time now, struct 
     if (exchange_blames(err))
         tern_swarm_report(r->swarm, now, x->peer, exchange_fault(err));
     exchange_ended(r, x, exchange_blames(err) ? TERN_ERR_PROTOCOL : err);
-    tern_swarm_reset(r->swarm, stream, TERN_STREAM_CODE_NONE);
+    tern_swarm_reset(r->swarm, stream, err == TERN_OK ? TERN_STREAM_CODE_NONE : exchange_code(err));
 }
 
 static void exchange_read_request(struct tern_requests *r, tern_time now, struct exchange *x)
@@ -283,9 +288,7 @@ static void exchange_read_request(struct tern_requests *r, tern_time now, struct
     }
     if (exchange_blames(err))
         tern_swarm_report(r->swarm, now, x->peer, exchange_fault(err));
-    tern_swarm_reset(r->swarm, x->stream,
-                     exchange_blames(err) ? TERN_STREAM_CODE_VIOLATION
-                                          : TERN_STREAM_CODE_RESOURCE_LIMIT);
+    tern_swarm_reset(r->swarm, x->stream, exchange_code(err));
     exchange_free(r, x);
 }
 
@@ -400,7 +403,7 @@ static void requests_expire(struct tern_requests *r, struct exchange *x)
     } else {
         exchange_free(r, x);
     }
-    tern_swarm_reset(r->swarm, stream, TERN_STREAM_CODE_NONE);
+    tern_swarm_reset(r->swarm, stream, TERN_STREAM_CODE_IDLE);
 }
 
 static void requests_tick(void *self, tern_time now)
