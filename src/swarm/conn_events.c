@@ -129,7 +129,8 @@ static void conn_event(struct tern_swarm *s, tern_time now, struct swarm_conn *c
         TERN_TRACE(s->config.trace, now, SWARM_GOAWAY, c->handle, event->code, 0);
         break;
     case TERN_CONN_RTT:
-        break; /* asked for when somebody wants it */
+        tern_quality_rtt(&c->quality, event->rtt_ns);
+        break;
     case TERN_CONN_CLOSED:
         c->fault = event->fault;
         conn_finish(s, now, c, event->err);

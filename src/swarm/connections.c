@@ -471,13 +471,26 @@ static void conns_end_idle(struct tern_swarm *s, tern_time now, struct swarm_con
                      TERN_OK);
 }
 
+/* conns_end_drained ends a connection of a swarm that shuts down, when nobody uses it any more and
+ * all is sent; or at the latest. */
+static void conns_end_drained(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
+{
+    bool busy = c->streams_active > 0 || c->sending || tern_conn_want_send(c->core);
+    if (!busy || s->drain_until <= now)
+        tern_conns_close(s, now, c, TERN_CONNECTION_CODE_SHUTDOWN, TERN_OK);
+}
+
 void tern_conns_rearm(struct tern_swarm *s, tern_time now, struct swarm_conn *c)
 {
     if (c->state == SWARM_CONN_OPEN)
         conns_end_idle(s, now, c);
+    if (c->state == SWARM_CONN_OPEN && s->down)
+        conns_end_drained(s, now, c);
     tern_time deadline = c->linger_until;
     if (c->state == SWARM_CONN_OPEN)
         deadline = tern_time_min(deadline, conns_idle_deadline(s, c));
+    if (c->state == SWARM_CONN_OPEN && s->down)
+        deadline = tern_time_min(deadline, s->drain_until);
     if (c->state != SWARM_CONN_DOWN) {
         tern_time core = tern_conn_deadline(c->core);
         deadline = tern_time_min(deadline, core <= now ? now + TERN_MILLISECOND : core);

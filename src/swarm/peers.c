@@ -338,6 +338,7 @@ bool tern_swarm_connection_info(const struct tern_swarm *s, tern_connection hand
         .bytes_in = c->bytes_in,
         .bytes_out = c->bytes_out,
     };
+    tern_quality_read(&c->quality, &info->quality);
     return true;
 }
 

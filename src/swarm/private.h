@@ -75,6 +75,16 @@ struct swarm_stream {
 
 /* --- connections.c --- */
 
+/* As struct tern_quality, in microseconds. */
+struct swarm_quality {
+    uint32_t rtt_us;
+    uint32_t rtt_min_us;
+    uint32_t jitter_us;
+    uint32_t pings;
+    uint32_t lost;
+    uint32_t loss_ppm;
+};
+
 enum swarm_conn_state {
     SWARM_CONN_UPGRADING,
     SWARM_CONN_OPEN,    /* belongs to a peer; services know it */
@@ -123,6 +133,7 @@ struct swarm_conn {
     tern_time linger_until;  /* or NEVER */
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct swarm_quality quality;
     struct swarm_timer timer;
     struct tern_list siblings; /* of the peer, oldest first; or upgrading */
     struct tern_list dirty;
@@ -480,6 +491,7 @@ struct tern_swarm {
     bool dispatching;
     bool addresses_changed;
     bool down;                                    /* shut down: takes nothing new */
+    tern_time drain_until;                        /* then: streams may go on so long */
     char name[TERN_MULTIADDR_NAME_SIZE_MAX + 16]; /* of the RESOLVE command just given */
 };
 
@@ -579,6 +591,12 @@ TERN_NODISCARD tern_err tern_conns_admit(struct tern_swarm *s, tern_time now,
  * shown that it receives there should do so first. */
 bool tern_conns_strained(const struct tern_swarm *s, tern_time now,
                          const struct tern_endpoint *remote);
+
+/* --- quality.c --- */
+
+void tern_quality_rtt(struct swarm_quality *quality, tern_time rtt_ns);
+void tern_quality_lost(struct swarm_quality *quality);
+void tern_quality_read(const struct swarm_quality *quality, struct tern_quality *out);
 
 /* --- conn_events.c --- */
 

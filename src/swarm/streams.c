@@ -168,7 +168,7 @@ static tern_err streams_admit(struct tern_swarm *s, struct swarm_conn *c,
 static void streams_opened(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
                            const struct tern_conn_event *event)
 {
-    if (c->state != SWARM_CONN_OPEN) {
+    if (c->state != SWARM_CONN_OPEN || s->down) {
         tern_conn_reset(c->core, event->stream, TERN_STREAM_CODE_SHUTDOWN);
         return;
     }
@@ -323,7 +323,7 @@ tern_err tern_swarm_open_stream(struct tern_swarm *s, tern_time now,
     if (peer == NULL)
         return TERN_ERR_STALE;
     struct swarm_conn *c = tern_peers_best(peer);
-    if (c == NULL)
+    if (c == NULL || s->down)
         return TERN_ERR_CLOSED;
     struct swarm_stream fresh = {.user = request->user, .service = (uint8_t)request->service};
     TERN_TRY(streams_offer(s, &request->offer, &fresh));

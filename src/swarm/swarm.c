@@ -22,6 +22,7 @@ void tern_swarm_config_defaults(struct tern_swarm_config *config)
         .keepalive_ns = 30 * TERN_SECOND,
         .keepalive_timeout_ns = 10 * TERN_SECOND,
         .observers_min = 4,
+        .shutdown_drain_ns = 2 * TERN_SECOND,
         .trim_grace_ns = 30 * TERN_SECOND,
         .trim_interval_ns = 10 * TERN_SECOND,
         .rotate_interval_ns = 10 * TERN_MINUTE,
@@ -555,14 +556,14 @@ void tern_swarm_shutdown(struct tern_swarm *s, tern_time now)
     if (s->down)
         return;
     s->down = true;
+    s->drain_until = tern_time_add(now, s->config.shutdown_drain_ns);
     tern_listeners_end_all(s);
     tern_dials_cancel_all(s, now);
     TERN_LIST_FOREACH (node, &s->conns.all) {
         struct swarm_conn *c = TERN_LIST_ENTRY(node, struct swarm_conn, all);
         if (c->state == SWARM_CONN_UPGRADING)
             tern_conns_cut(s, c, TERN_ERR_CLOSED);
-        else
-            tern_conns_close(s, now, c, TERN_CONNECTION_CODE_SHUTDOWN, TERN_OK);
+        tern_conns_touch(s, c); /* it ends when it is drained */
     }
     if (s->book.save_at != TERN_TIME_NEVER)
         s->book.save_at = now;

@@ -149,6 +149,7 @@ struct tern_swarm_config {
         idle_timeout_ns; /* a connection without streams or protection ends after this; 0: never */
     tern_time keepalive_ns; /* ping interval; 0: none */
     tern_time keepalive_timeout_ns;
+    tern_time shutdown_drain_ns;  /* so long streams in use may go on when it shuts down */
     tern_time trim_grace_ns;      /* no peer is trimmed for so long after it came */
     tern_time trim_interval_ns;   /* from one trim to the next */
     uint32_t rotate_percent;      /* of outbound peers that are replaced by others … */
@@ -315,8 +316,11 @@ void tern_swarm_update_metrics(struct tern_swarm *swarm);
 /* tern_swarm_disconnect ends all connections to the peer in good order; code goes to the remote. */
 void tern_swarm_disconnect(struct tern_swarm *swarm, tern_time now, tern_peer peer, uint32_t code);
 
-/* tern_swarm_shutdown closes listeners and all connections in good order, saves the address book,
- * and takes nothing new. tern_swarm_is_down tells when all that is done. */
+/* tern_swarm_shutdown ends everything in good order, and takes nothing new: listeners and dials end
+ * at once, what is being set up is cut off, new streams are refused with the code SHUTDOWN. Streams
+ * that are in use may go on for shutdown_drain_ns; each connection says SHUTDOWN when its streams
+ * have ended and all is sent, or that time is over. The address book is saved. tern_swarm_is_down
+ * tells when all that is done: within shutdown_drain_ns and 12 s, whatever remotes do. */
 void tern_swarm_shutdown(struct tern_swarm *swarm, tern_time now);
 bool tern_swarm_is_down(const struct tern_swarm *swarm);
 
@@ -382,6 +386,18 @@ tern_peer tern_swarm_peer_first(const struct tern_swarm *swarm);
 tern_peer tern_swarm_peer_next(const struct tern_swarm *swarm, tern_peer peer);
 size_t tern_swarm_peers_count(const struct tern_swarm *swarm);
 
+/* How good a connection is, by its pings: the muxer's and those that tern_swarm_ping_result tells
+ * of.
+ */
+struct tern_quality {
+    tern_time rtt_ns;        /* smoothed over about eight; 0: none was measured yet */
+    tern_time rtt_min_ns;    /* the shortest so far */
+    tern_time jitter_ns;     /* mean deviation from the smoothed one (RFC 6298, RTTVAR) */
+    uint32_t pings;          /* told of or measured */
+    uint32_t lost;           /* of them, not answered in time */
+    uint32_t loss_per_mille; /* smoothed over about eight */
+};
+
 struct tern_connection_info {
     tern_connection connection;
     tern_peer peer;
@@ -393,12 +409,22 @@ struct tern_connection_info {
     size_t streams_count;
     uint64_t bytes_in;
     uint64_t bytes_out;
+    struct tern_quality quality;
 };
 tern_connection tern_swarm_connection_first(const struct tern_swarm *swarm, tern_peer peer);
 tern_connection tern_swarm_connection_next(const struct tern_swarm *swarm,
                                            tern_connection connection);
 bool tern_swarm_connection_info(const struct tern_swarm *swarm, tern_connection connection,
                                 struct tern_connection_info *info);
+
+/* tern_swarm_ping_result tells how a service's ping over a connection went: its round trip, or 0:
+ * there was no answer in time. */
+void tern_swarm_ping_result(struct tern_swarm *swarm, tern_connection connection, tern_time rtt_ns);
+
+/* tern_swarm_peer_quality is the quality of the connection that new streams to the peer take;
+ * false: there is none. */
+bool tern_swarm_peer_quality(const struct tern_swarm *swarm, tern_peer peer,
+                             struct tern_quality *quality);
 
 /* tern_swarm_report counts a fault of a peer, traces it and adds its weight to the peer's sum,
  * which halves every 10 minutes. At 100 all its connections are ended and it is refused for 5

@@ -70,6 +70,8 @@ static void ping_received(struct tern_ping *ping, tern_time now, struct ping_run
             continue;
         struct tern_stream stream = run->stream;
         if (same) {
+            tern_swarm_ping_result(ping->swarm, stream.connection,
+                                   tern_time_since(now, run->sent_at));
             ping_finish(ping, run, TERN_OK, tern_time_since(now, run->sent_at));
             TERN_IGNORE(
                 tern_swarm_close_write(ping->swarm, stream)); /* it may have ended already */
@@ -183,6 +185,7 @@ static void ping_tick(void *self, tern_time now)
         if (!run->used || now < run->deadline)
             continue;
         struct tern_stream stream = run->stream;
+        tern_swarm_ping_result(ping->swarm, stream.connection, 0);
         ping_finish(ping, run, TERN_ERR_TIMEOUT, 0);
         tern_swarm_reset(ping->swarm, stream, TERN_STREAM_CODE_IDLE);
     }
