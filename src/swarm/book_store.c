@@ -313,7 +313,6 @@ static size_t book_batch(struct tern_swarm *s)
             .value = tern_view_of(&book->buffer[value], w.size - value),
         };
         entry->stored = true;
-        entry->saving = true;
         tern_list_remove(node);
     }
     TERN_CHECK(tern_writer_ok(&w));
@@ -339,18 +338,28 @@ static void book_save(struct tern_swarm *s, tern_time now)
     book_submit(s);
 }
 
+/* book_unsaved makes the entries of a failed request dirty again: those that still exist. */
+static void book_unsaved(struct tern_swarm *s)
+{
+    const struct tern_store_request *request = &s->book.request;
+    for (size_t i = 0; i < request->ops_count; i++) {
+        struct tern_peer_id id;
+        struct book_entry *entry = NULL;
+        if (tern_peer_id_decode(request->ops[i].key, &id) == TERN_OK)
+            entry = tern_book_entry_find(s, &id);
+        if (entry != NULL && !tern_list_linked(&entry->dirty))
+            tern_list_push_back(&s->book.dirty, &entry->dirty);
+    }
+}
+
 static void book_saved(struct tern_swarm *s, tern_time now)
 {
     bool failed = s->book.request.err != TERN_OK;
-    book_buffer_free(s);
     TERN_TRACE(s->config.trace, now, SWARM_BOOK_SAVED, s->book.request.ops_count,
                s->book.request.err, 0);
-    TERN_MAP_FOREACH (at, &s->book.map) {
-        struct book_entry *entry = TERN_CONTAINER_OF(at, struct book_entry, entry);
-        if (failed && entry->saving && !tern_list_linked(&entry->dirty))
-            tern_list_push_back(&s->book.dirty, &entry->dirty);
-        entry->saving = false;
-    }
+    if (failed)
+        book_unsaved(s);
+    book_buffer_free(s);
     if (tern_list_empty(&s->book.dirty) && tern_list_empty(&s->book.tombstones))
         s->book.save_at = TERN_TIME_NEVER;
     else

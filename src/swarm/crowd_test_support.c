@@ -14,7 +14,9 @@ struct crowd_remote {
     struct tern_private_key key;
     struct tern_noise_identity noise;
     bool noise_ready;
-    bool ended; /* the swarm has closed the link */
+    bool ended;              /* the swarm has closed the link */
+    struct tern_chunk *held; /* bytes that it has not taken yet */
+    size_t held_from;
     struct tern_peer_id id;
 };
 
@@ -101,6 +103,8 @@ static void remote_init(struct crowd *crowd, uint32_t i)
 static void remote_gone(struct crowd_remote *remote)
 {
     tern_conn_free(remote->conn);
+    tern_chunk_unref(remote->held);
+    remote->held = NULL;
     remote->conn = NULL;
     remote->ended = false;
 }
@@ -112,23 +116,26 @@ static void crowd_input(struct crowd *crowd, const struct tern_input *in)
     tern_swarm_input(crowd->swarm, crowd->now, in);
 }
 
-static void crowd_data(struct crowd *crowd, uint32_t link, struct tern_view bytes)
+/* crowd_feed gives the swarm what a remote has said, as far as it takes it. */
+static void crowd_feed(struct crowd *crowd, uint32_t link)
 {
-    struct tern_chunk *chunk = tern_chunk_copy(&crowd->mem, bytes);
-    TERN_CHECK(chunk != NULL);
+    struct crowd_remote *remote = &crowd->remotes[link];
+    struct tern_chunk *chunk = remote->held;
     size_t used = 0;
-    for (size_t at = 0; at < bytes.size; at += used) {
-        used = 0;
-        crowd_input(
-            crowd, &(struct tern_input){.kind = TERN_INPUT_DATA,
-                                        .link = link,
-                                        .chunk = chunk,
-                                        .data = {.data = chunk->data + at, .size = bytes.size - at},
-                                        .used = &used});
-        if (used == 0)
-            break; /* a job is out: the remote says nothing more until it is back */
-    }
-    tern_chunk_unref(chunk);
+    if (chunk == NULL)
+        return;
+    remote->held = NULL;
+    crowd_input(crowd, &(struct tern_input){.kind = TERN_INPUT_DATA,
+                                            .link = link,
+                                            .chunk = chunk,
+                                            .data = {.data = chunk->data + remote->held_from,
+                                                     .size = chunk->size - remote->held_from},
+                                            .used = &used});
+    remote->held_from += used;
+    if (remote->held_from < chunk->size && remote->conn != NULL)
+        remote->held = chunk; /* READ follows */
+    else
+        tern_chunk_unref(chunk);
 }
 
 /* remote_step does what a remote has to do; true: it did something. */
@@ -137,7 +144,7 @@ static bool remote_step(struct crowd *crowd, uint32_t i)
     struct crowd_remote *remote = &crowd->remotes[i];
     struct tern_conn_event event;
     bool any = false;
-    if (remote->conn == NULL)
+    if (remote->conn == NULL || remote->held != NULL)
         return false;
     while (tern_conn_next(remote->conn, &event)) {
         any = true;
@@ -149,7 +156,10 @@ static bool remote_step(struct crowd *crowd, uint32_t i)
     struct tern_writer out = tern_writer_of(crowd->buffer, sizeof crowd->buffer);
     tern_conn_send(remote->conn, crowd->now, &out);
     if (out.size > 0 && !remote->ended) {
-        crowd_data(crowd, i, tern_writer_view(&out));
+        remote->held = tern_chunk_copy(&crowd->mem, tern_writer_view(&out));
+        remote->held_from = 0;
+        TERN_CHECK(remote->held != NULL);
+        crowd_feed(crowd, i);
         return true;
     }
     return any;
@@ -205,6 +215,8 @@ static void crowd_command(struct crowd *crowd, const struct tern_command *comman
         crowd_input(crowd, &(struct tern_input){.kind = TERN_INPUT_JOB_DONE, .job = command->job});
         return;
     case TERN_COMMAND_READ:
+        crowd_feed(crowd, tern_link_slot(command->link));
+        return;
     case TERN_COMMAND_UNLISTEN:
         return;
     case TERN_COMMAND_DIAL:
@@ -388,6 +400,10 @@ struct crowd *crowd_new(const struct crowd_options *options)
 
 void crowd_free(struct crowd *crowd)
 {
+    for (uint32_t i = 0; i < crowd->options.count; i++) {
+        tern_chunk_unref(crowd->remotes[i].held);
+        crowd->remotes[i].held = NULL;
+    }
     tern_swarm_free(crowd->swarm);
     for (uint32_t i = 0; i < crowd->options.count; i++) {
         struct crowd_remote *remote = &crowd->remotes[i];

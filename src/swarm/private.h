@@ -371,7 +371,6 @@ struct book_entry {
     uint8_t level; /* the most trusted of its addresses: which list it is on */
     bool pinned;   /* connected: not on a level's list, never evicted */
     bool stored;   /* the store has a row of it */
-    bool saving;   /* it is in the request that is out */
     uint32_t failures;
     tern_time last_seen;
     struct tern_list lru;
