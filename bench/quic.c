@@ -84,11 +84,11 @@ static void bench_end_init(struct bench_end *end, unsigned n, uint16_t datagram_
         .identity = end->identity,
         .windows = &end->windows,
         .datagram_max = datagram_max,
-        .half_open_max = 4096, .congestion = congestion,
+        .half_open_max = 4096,
+        .congestion = congestion,
         .idle_timeout_ns = TERN_HOUR,
     };
-    end->at = (struct tern_endpoint){
-        .family = 4, .ip = {10, 0, 0, (uint8_t)(1 + n)}, .port = 4001};
+    end->at = (struct tern_endpoint){.family = 4, .ip = {10, 0, 0, (uint8_t)(1 + n)}, .port = 4001};
     TERN_CHECK(tern_quic_new(&options, bench_clock(), &end->transport) == TERN_OK);
 }
 
@@ -321,9 +321,16 @@ int main(int argc, char **argv)
     double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.0;
     tern_time duration = (tern_time)(seconds * 1e9);
     TERN_CHECK(tern_crypto_start() == TERN_OK);
-    if (argc > 2) congestion = TERN_QUIC_CUBIC;
-    if (getenv("IDLE")) { bench_idle((unsigned)atoi(getenv("IDLE"))); return 0; }
-    if (getenv("ONE")) { bench_stream((uint16_t)atoi(getenv("ONE")), duration); return 0; }
+    if (argc > 2)
+        congestion = TERN_QUIC_CUBIC;
+    if (getenv("IDLE")) {
+        bench_idle((unsigned)atoi(getenv("IDLE")));
+        return 0;
+    }
+    if (getenv("ONE")) {
+        bench_stream((uint16_t)atoi(getenv("ONE")), duration);
+        return 0;
+    }
     bench_stream(1200, duration);
     bench_stream(1472, duration);
     bench_stream(8952, duration);

@@ -158,7 +158,7 @@ struct tern_dial_attempt_info {
     int64_t started_ns;
     int64_t linked_ns; /* the other end was there; then the connection is secured */
     int64_t ended_ns;
-    char refusal[128]; /* which limit of ours was in the way, and how full it was; empty: none */
+    char refusal[512]; /* which limit of ours was in the way, and how full it was; empty: none */
 };
 
 /* tern_host_dial_attempts tells of the i-th address that the dial of this token tried, in the order

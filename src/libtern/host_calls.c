@@ -68,10 +68,11 @@ static void host_fill_attempt(const struct tern_dial_attempt *row, tern_time fir
     info->started_ns = host_since_first(first, row->started_ns);
     info->linked_ns = host_since_first(first, row->linked_ns);
     info->ended_ns = host_since_first(first, row->ended_ns);
-    if (row->refusal.scope != NULL)
-        snprintf(info->refusal, sizeof info->refusal, "%s %s: %llu of %llu are in use",
-                 row->refusal.scope, row->refusal.resource, (unsigned long long)row->refusal.used,
-                 (unsigned long long)row->refusal.limit);
+    if (row->refusal.limit_info != NULL) {
+        struct tern_writer words = tern_writer_of(info->refusal, sizeof info->refusal);
+        tern_refusal_format(&row->refusal, &words);
+        TERN_CHECK(tern_writer_terminate(&words));
+    }
 }
 
 tern_err tern_host_dial_attempts(struct tern_host *host, uint64_t token, size_t i,
