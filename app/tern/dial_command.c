@@ -40,6 +40,9 @@ static const char *explain_advice(tern_err err, bool linked)
         {TERN_ERR_SELF, "the address is this program's own"},
         {TERN_ERR_GATED, "a rule of ours forbids it"},
         {TERN_ERR_RATE, "it failed a moment ago, and is left alone for a while; try later"},
+        {TERN_ERR_BLACK_HOLE,
+         "nothing of its kind was ever answered from here; it is tried again now "
+         "and then"},
         {TERN_ERR_CLOSED, "not needed any more: another address was there first"},
         {TERN_ERR_IO, "the system has no more to say; its own log may"},
     };
@@ -71,20 +74,8 @@ static void explain_add(struct explain *explain, const struct tern_dial_attempt_
     row->info = *info;
     row->result = info->err == TERN_ERR_CLOSED ? "not needed"
                   : info->err != TERN_OK       ? tern_err_name(info->err)
-                  : info->started_ns < 0       ? "not tried"
                   : info->ended_ns < 0         ? "under way"
                                                : "connected";
-}
-
-/* Is there a row of this address? A name leads to others, so of one that is not known. */
-static bool explain_has(const struct explain *explain, const char *address)
-{
-    if (strncmp(address, "/ip", 3) != 0)
-        return true;
-    for (size_t i = 0; i < explain->count; i++)
-        if (strcmp(explain->rows[i].info.address, address) == 0)
-            return true;
-    return false;
 }
 
 static void explain_gather(struct explain *explain, const struct visit *visit)
@@ -104,7 +95,7 @@ static void explain_gather(struct explain *explain, const struct visit *visit)
         char *id = strstr(info.address, "/p2p/");
         if (id != NULL && id > info.address)
             *id = '\0';
-        if (info.err != TERN_OK || !explain_has(explain, info.address))
+        if (info.err != TERN_OK)
             explain_add(explain, &info);
     }
 }

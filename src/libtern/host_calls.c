@@ -58,12 +58,16 @@ static void host_fill_attempt(const struct tern_dial_attempt *row, tern_time fir
                               struct tern_dial_attempt_info *info)
 {
     struct tern_multiaddr address;
+    struct tern_view view = tern_multiaddr_without_peer_id(row->address);
     struct tern_writer w = tern_writer_of(info->address, sizeof info->address);
-    tern_route_multiaddr(&row->route, &address);
-    tern_err err = tern_multiaddr_format(tern_multiaddr_view(&address), &w);
+    if (view.size == 0) {
+        tern_route_multiaddr(&row->route, &address);
+        view = tern_multiaddr_view(&address);
+        snprintf(info->transport, sizeof info->transport, "%s",
+                 tern_transport_name(row->route.transport));
+    }
+    tern_err err = tern_multiaddr_format(view, &w);
     TERN_CHECK(err == TERN_OK && tern_writer_terminate(&w));
-    snprintf(info->transport, sizeof info->transport, "%s",
-             tern_transport_name(row->route.transport));
     info->err = row->err;
     info->started_ns = host_since_first(first, row->started_ns);
     info->linked_ns = host_since_first(first, row->linked_ns);

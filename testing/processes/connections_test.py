@@ -79,14 +79,17 @@ def check_dial(test, server):
     test.equal((row[0], row[1], row[2], row[-1]),
                ("1", server.address.split("/p2p/")[0], "tcp", "connected"), "dial --explain: a row")
     dead = f"/ip4/127.0.0.1/tcp/1/p2p/{server.peer}"
-    result = test.run_tern("dial", dead, server.address, "/ip4/127.0.0.1/udp/1/quic-v1",
+    result = test.run_tern("dial", dead, server.address, "/ip4/127.0.0.1/udp/1",
                            "--explain", "--json")
     test.equal(result.returncode, 0, f"dial of several addresses: {result.stderr}")
     told = json.loads(result.stdout)
     test.equal((told["connected"], told["peer_id"]), (True, server.peer), "dial --json: whom")
-    rows = told["attempts"]
-    test.equal([row["result"] for row in rows], ["REFUSED", "connected", "not tried"],
-               f"dial --json: what came of each address: {rows}")
+    ways = {row["result"]: row for row in told["attempts"]}
+    test.equal(sorted(ways), ["REFUSED", "UNSUPPORTED", "connected"],
+               f"dial --json: what came of each address: {ways}")
+    rows = (ways["REFUSED"], ways["connected"], ways["UNSUPPORTED"])
+    test.equal((rows[2]["address"], rows[2]["started_ms"]), ("/ip4/127.0.0.1/udp/1", None),
+               f"dial --json: the one of no transport: {rows[2]}")
     test.check(rows[0]["started_ms"] == 0 and rows[0]["linked_ms"] is None
                and rows[0]["ended_ms"] is not None, f"dial --json: the one that failed: {rows[0]}")
     test.check("refused" in rows[0]["meaning"] and "running" in rows[0]["advice"],
