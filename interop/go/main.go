@@ -1,5 +1,6 @@
 // go-peer is go-libp2p behind the command contract of ../README.md: a stock host, driven by JSON
-// lines on stdin, that reports JSON lines on stdout. Logs go to stderr.
+// lines on stdin, that reports JSON lines on stdout. Logs go to stderr. With the environment of an
+// official contract it speaks that instead.
 package main
 
 import (
@@ -107,7 +108,8 @@ func parseOptions(args []string) (options, []string, error) {
 	flags.StringVar(&o.key, "key", "ed25519", "identity: ed25519, secp256k1, ecdsa or rsa")
 	flags.StringVar(&o.seed, "seed", "", "32 bytes of hex the identity derives from; none = random")
 	flags.StringVar(&o.listen, "listen", "", "address to listen on; none = do not listen")
-	flags.StringVar(&o.transport, "transport", "tcp", "tcp, ws or quic-v1")
+	flags.StringVar(&o.transport, "transport", "tcp",
+		"tcp, ws, wss, quic-v1, webtransport or webrtc-direct")
 	flags.StringVar(&o.secure, "secure", "noise", "noise or tls")
 	flags.StringVar(&o.muxer, "muxer", "yamux", "yamux")
 	flags.StringVar(&o.pubsub, "pubsub", "strict-sign", "strict-sign or strict-no-sign")
@@ -146,7 +148,11 @@ func main() {
 	}
 	switch mode {
 	case "":
-		err = runPeer(o)
+		if contractIsAskedFor() {
+			err = runContract(o)
+		} else {
+			err = runPeer(o)
+		}
 	case "bench-serve":
 		err = runBenchServe(o)
 	case "bench-stream":

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -18,7 +21,9 @@ import (
 	sectls "github.com/libp2p/go-libp2p/p2p/security/tls"
 	quic "github.com/libp2p/go-libp2p/p2p/transport/quic"
 	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
+	webrtc "github.com/libp2p/go-libp2p/p2p/transport/webrtc"
 	ws "github.com/libp2p/go-libp2p/p2p/transport/websocket"
+	webtransport "github.com/libp2p/go-libp2p/p2p/transport/webtransport"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
@@ -46,6 +51,7 @@ func runPeer(o options) error {
 	n.changed = sync.NewCond(&n.mutex)
 	h.SetStreamHandler(echoProtocol, serveEcho)
 	h.SetStreamHandler(sinkProtocol, serveSink)
+	h.SetStreamHandler(perfProtocol, servePerf)
 	if err := n.watch(); err != nil {
 		return err
 	}
@@ -75,16 +81,11 @@ func newHost(o options) (host.Host, error) {
 	}
 	settings := []libp2p.Option{libp2p.Identity(key), libp2p.NoListenAddrs, libp2p.DisableRelay(),
 		libp2p.UserAgent(implementation()), libp2p.ProtocolVersion("ipfs/0.1.0")}
-	switch o.transport {
-	case "tcp":
-		settings = append(settings, libp2p.Transport(tcp.NewTCPTransport))
-	case "ws":
-		settings = append(settings, libp2p.Transport(ws.New))
-	case "quic-v1":
-		settings = append(settings, libp2p.Transport(quic.NewTransport))
-	default:
-		return nil, fmt.Errorf("go-libp2p has no --transport %q here", o.transport)
+	transport, err := newTransport(o.transport)
+	if err != nil {
+		return nil, err
 	}
+	settings = append(settings, transport)
 	switch o.secure {
 	case "noise":
 		settings = append(settings, libp2p.Security(secnoise.ID, secnoise.New))
@@ -98,6 +99,48 @@ func newHost(o options) (host.Host, error) {
 	}
 	settings = append(settings, libp2p.Muxer(yamux.ID, yamux.DefaultTransport))
 	return libp2p.New(settings...)
+}
+
+func newTransport(name string) (libp2p.Option, error) {
+	switch name {
+	case "tcp":
+		return libp2p.Transport(tcp.NewTCPTransport), nil
+	case "ws":
+		return libp2p.Transport(ws.New), nil
+	case "wss":
+		server, client, err := wssConfigs()
+		return libp2p.Transport(ws.New, ws.WithTLSConfig(server), ws.WithTLSClientConfig(client)), err
+	case "quic-v1":
+		return libp2p.Transport(quic.NewTransport), nil
+	case "webtransport":
+		return libp2p.Transport(webtransport.New), nil
+	case "webrtc-direct":
+		return libp2p.Transport(webrtc.New), nil
+	}
+	return nil, fmt.Errorf("go-libp2p has no --transport %q here", name)
+}
+
+// wssConfigs reads the files that the environment names: see ../README.md.
+func wssConfigs() (server, client *tls.Config, err error) {
+	server, client = &tls.Config{}, &tls.Config{}
+	if file := variable("WSS_TRUST_FILE", ""); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, nil, err
+		}
+		client.RootCAs = x509.NewCertPool()
+		if !client.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, nil, fmt.Errorf("%s holds no certificate", file)
+		}
+	}
+	if file := variable("WSS_CERTIFICATE_FILE", ""); file != "" {
+		pair, err := tls.LoadX509KeyPair(file, variable("WSS_KEY_FILE", ""))
+		if err != nil {
+			return nil, nil, err
+		}
+		server.Certificates = []tls.Certificate{pair}
+	}
+	return server, client, nil
 }
 
 func emitReady(h host.Host) {
