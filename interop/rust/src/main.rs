@@ -1,12 +1,16 @@
 //! rust-peer is rust-libp2p behind the command contract of ../README.md: stock behaviours, driven
-//! by JSON lines on stdin, that report JSON lines on stdout. Logs go to stderr.
+//! by JSON lines on stdin, that report JSON lines on stdout. Logs go to stderr. With the environment
+//! of an official contract it speaks that instead.
 
 mod bench;
+mod contract;
 mod gossip;
 mod keys;
 mod lines;
 mod node;
 mod options;
+mod perf;
+mod redis;
 mod streams;
 mod transport;
 
@@ -44,6 +48,7 @@ async fn main() {
 
 async fn run(options: Options) -> Result<()> {
     match options.mode.as_str() {
+        "" if contract::is_asked_for() => contract::run(options).await,
         "" => node::run(options).await,
         "bench-serve" => bench::serve(options).await,
         "bench-stream" => bench::stream(options).await,

@@ -3,7 +3,7 @@
 use crate::gossip::{self, Flood, Rooms};
 use crate::lines::{answer, commands, emit, Command};
 use crate::options::parse_target;
-use crate::{bench, implementation, keys, streams, transport, Error, Options, Result};
+use crate::{bench, implementation, keys, perf, streams, transport, Error, Options, Result};
 use futures::StreamExt;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
@@ -72,6 +72,7 @@ pub async fn run(options: Options) -> Result<()> {
         stream: libp2p_stream::Behaviour::new(),
     };
     streams::serve(&mut behaviour.stream.new_control(), true)?;
+    perf::serve(&mut behaviour.stream.new_control())?;
     let config = swarm::Config::with_tokio_executor().with_idle_connection_timeout(IDLE_TIMEOUT);
     let transport = transport::new_transport(&key, &options)?;
     let mut swarm = Swarm::new(transport, behaviour, key.public().to_peer_id(), config);

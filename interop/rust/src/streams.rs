@@ -14,7 +14,7 @@ pub const ECHO: StreamProtocol = StreamProtocol::new("/tern/echo/1.0.0");
 pub const SINK: StreamProtocol = StreamProtocol::new("/tern/bench-sink/1.0.0");
 const PING: StreamProtocol = StreamProtocol::new("/ipfs/ping/1.0.0");
 
-const CHUNK: usize = 64 << 10;
+pub const CHUNK: usize = 64 << 10;
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The deterministic byte stream of the contract: xorshift64*, little-endian words.
@@ -76,7 +76,7 @@ pub fn serve(control: &mut Control, with_echo: bool) -> Result<()> {
     Ok(())
 }
 
-async fn logged(what: &str, peer: PeerId, work: impl std::future::Future<Output = Result<()>>) {
+pub async fn logged(what: &str, peer: PeerId, work: impl std::future::Future<Output = Result<()>>) {
     if let Err(error) = work.await {
         eprintln!("rust-peer: {what} for {peer}: {error}");
     }

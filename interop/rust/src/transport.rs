@@ -1,11 +1,14 @@
 //! The transport the options name, erased to the one type a swarm takes.
 
+use crate::contract::variable;
 use crate::{Error, Options, Result};
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
-use libp2p::{noise, quic, tcp, tls, websocket, yamux, PeerId, Transport};
+use libp2p::{noise, quic, tcp, tls, websocket, yamux, Multiaddr, PeerId, Transport};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 
 pub type BoxedTransport = Boxed<(PeerId, StreamMuxerBox)>;
 
@@ -35,11 +38,58 @@ pub fn new_transport(key: &Keypair, options: &Options) -> Result<BoxedTransport>
     match options.transport.as_str() {
         "tcp" => upgrade!(tcp(), key, options),
         "ws" => upgrade!(websocket::Config::new(tcp()), key, options),
+        "wss" => {
+            let mut websocket = websocket::Config::new(tcp());
+            websocket.set_tls_config(wss_config()?);
+            upgrade!(websocket, key, options)
+        }
         "quic-v1" => Ok(quic::tokio::Transport::new(quic::Config::new(key))
             .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
             .boxed()),
+        "webrtc-direct" => {
+            use libp2p_webrtc::tokio::{Certificate, Transport};
+            // Its DTLS takes the process's choice, and with two linked in there is none.
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let certificate = Certificate::generate(&mut rand::rng())?;
+            Ok(Transport::new(key.clone(), certificate)
+                .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)))
+                .boxed())
+        }
         other => Err(format!("rust-libp2p has no --transport {other:?} here").into()),
     }
+}
+
+/// Where to listen with a transport, on a port that is free.
+pub fn listen_addr(transport: &str, ip: &str) -> Result<Multiaddr> {
+    let rest = match transport {
+        "tcp" => "tcp/0",
+        "ws" => "tcp/0/ws",
+        "wss" => "tcp/0/tls/ws",
+        "quic-v1" => "udp/0/quic-v1",
+        "webrtc-direct" => "udp/0/webrtc-direct",
+        other => return Err(format!("rust-libp2p has no transport {other:?} here").into()),
+    };
+    Ok(format!("/ip4/{ip}/{rest}").parse()?)
+}
+
+/// Secure WebSocket by the files that the environment names: see ../README.md.
+fn wss_config() -> Result<websocket::tls::Config> {
+    let mut builder = websocket::tls::Config::builder();
+    if let Some(file) = variable("WSS_TRUST_FILE") {
+        let trusted = CertificateDer::from_pem_file(file)?;
+        builder.add_trust(&websocket::tls::Certificate::new(trusted.to_vec()))?;
+    }
+    if let (Some(certificate), Some(key)) =
+        (variable("WSS_CERTIFICATE_FILE"), variable("WSS_KEY_FILE"))
+    {
+        let mut chain = Vec::new();
+        for part in CertificateDer::pem_file_iter(certificate)? {
+            chain.push(websocket::tls::Certificate::new(part?.to_vec()));
+        }
+        let key = PrivatePkcs8KeyDer::from_pem_file(key)?.secret_pkcs8_der().to_vec();
+        builder.server(websocket::tls::PrivateKey::new(key), chain)?;
+    }
+    Ok(builder.finish())
 }
 
 fn mplex() -> libp2p_mplex::Config {
