@@ -1,72 +1,38 @@
-// The contract's peer: a stock node and the commands that drive it.
+// The contract's peer: a stock node and the commands that drive it, on Node.js or in a browser.
 
-import { readFileSync } from 'node:fs'
-import { noise } from '@chainsafe/libp2p-noise'
-import { identify, identifyPush } from '@libp2p/identify'
-import { mplex } from '@libp2p/mplex'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping } from '@libp2p/ping'
-import { tcp } from '@libp2p/tcp'
-import { tls } from '@libp2p/tls'
-import { webSockets } from '@libp2p/websockets'
-import { yamux } from '@libp2p/yamux'
 import { multiaddr } from '@multiformats/multiaddr'
-import { createLibp2p } from 'libp2p'
-import { Gossip, newGossipsub } from './gossip.js'
-import { newKey } from './keys.js'
-import { emit } from './lines.js'
+import { PERF, perf, servePerf } from './perf.js'
 import { ECHO, SINK, echo, serveEcho, serveSink } from './streams.js'
-
-const TRANSPORTS = { tcp, ws: webSockets }
-const SECURE_CHANNELS = { noise, tls }
-const MUXERS = { yamux, mplex }
 
 const DIAL_TIMEOUT_MS = 15_000
 const IDENTIFY_TIMEOUT_MS = 10_000
 const PING_TIMEOUT_MS = 10_000
 
-const { version } = JSON.parse(
-  readFileSync(new URL('./node_modules/libp2p/package.json', import.meta.url)))
-const IMPLEMENTATION = `js-libp2p v${version}`
+// A ping's stream may still be closing when the next one opens, and the default is one.
+export const PING_STREAMS = { maxInboundStreams: 8, maxOutboundStreams: 8 }
 
-function choose (table, option, name) {
-  if (!Object.hasOwn(table, name)) throw new Error(`js-libp2p has no --${option} ${name} here`)
-  return table[name]()
-}
-
-export async function startPeer (options) {
-  const node = await createLibp2p({
-    privateKey: await newKey(options.key, options.seed),
-    nodeInfo: { userAgent: IMPLEMENTATION },
-    addresses: { listen: options.listen == null ? [] : [options.listen] },
-    transports: [choose(TRANSPORTS, 'transport', options.transport)],
-    connectionEncrypters: [choose(SECURE_CHANNELS, 'secure', options.secure)],
-    streamMuxers: [choose(MUXERS, 'muxer', options.muxer)],
-    // The default admits five connections a second from one host, and here all come from one.
-    connectionManager: { inboundConnectionThreshold: 1000 },
-    services: {
-      identify: identify(),
-      identifyPush: identifyPush(),
-      ping: ping(),
-      pubsub: newGossipsub(options)
-    },
-    start: false
-  })
-  const peer = new Peer(node)
+// Serves the contract's protocols, and starts to listen once they are there.
+export async function startNode (node) {
   await node.handle(ECHO, serveEcho)
   await node.handle(SINK, serveSink)
+  await node.handle(PERF, servePerf)
   await node.start()
-  return peer
 }
 
-class Peer {
+export class Peer {
   #node
+  #implementation
   #gossip
+  #usage
   #identified = new Map()
 
-  constructor (node) {
+  // emit takes the events; gossip and usage may be missing, and their commands with them.
+  constructor (node, implementation, emit, { gossip, usage } = {}) {
     this.#node = node
-    this.#gossip = new Gossip(node.services.pubsub)
+    this.#implementation = implementation
+    this.#gossip = gossip
+    this.#usage = usage
     node.addEventListener('connection:open', ({ detail: connection }) => emit({
       event: 'connected',
       peer_id: connection.remotePeer.toString(),
@@ -89,7 +55,7 @@ class Peer {
       event: 'ready',
       peer_id: this.#node.peerId.toString(),
       addrs: this.#node.getMultiaddrs().map((addr) => addr.toString()),
-      implementation: IMPLEMENTATION
+      implementation: this.#implementation
     }
   }
 
@@ -101,18 +67,19 @@ class Peer {
       case 'identify': return this.#identify(this.#connection(command))
       case 'echo': return echo(this.#connection(command), size, seed)
       case 'close': return this.#close(this.#connection(command))
-      case 'subscribe': return this.#gossip.subscribe(topic, quiet)
-      case 'publish': return this.#gossip.publish(topic, size, seed)
-      case 'flood': return this.#gossip.flood(topic, count, size, seed)
-      case 'received': return this.#gossip.received(topic)
-      case 'topic_peers': return this.#gossip.topicPeers(topic)
-      case 'rss': return { rss_bytes: process.memoryUsage.rss() }
-      case 'cpu': {
-        const { user, system } = process.cpuUsage()
-        return { cpu_seconds: (user + system) / 1e6 }
-      }
-      default: throw new Error(`unknown command ${cmd}`)
     }
+    if (this.#gossip != null) {
+      switch (cmd) {
+        case 'subscribe': return this.#gossip.subscribe(topic, quiet)
+        case 'publish': return this.#gossip.publish(topic, size, seed)
+        case 'flood': return this.#gossip.flood(topic, count, size, seed)
+        case 'received': return this.#gossip.received(topic)
+        case 'topic_peers': return this.#gossip.topicPeers(topic)
+      }
+    }
+    const used = this.#usage?.(cmd)
+    if (used == null) throw new Error(`unknown command ${cmd}`)
+    return used
   }
 
   #connection ({ peer_id: id }) {
@@ -133,11 +100,13 @@ class Peer {
 
   async #ping (connection, count) {
     const rtts = []
-    for (let i = 0; i < count; i++) {
-      const signal = AbortSignal.timeout(PING_TIMEOUT_MS)
-      rtts.push(await this.#node.services.ping.ping(connection.remotePeer, { signal }))
-    }
+    for (let i = 0; i < count; i++) rtts.push(await this.#pingOnce(connection))
     return { rtt_ms: rtts }
+  }
+
+  #pingOnce (connection) {
+    const signal = AbortSignal.timeout(PING_TIMEOUT_MS)
+    return this.#node.services.ping.ping(connection.remotePeer, { signal })
   }
 
   // Answers with what the remote said, waiting for a round that is still under way.
@@ -162,5 +131,19 @@ class Peer {
   async #close (connection) {
     await this.#node.hangUp(connection.remotePeer)
     return {}
+  }
+
+  // For the official contracts: connects, pings once, and times both together and the ping alone.
+  async dialAndPing (addr) {
+    const start = performance.now()
+    const connection = await this.#node.dial(multiaddr(addr), {
+      signal: AbortSignal.timeout(DIAL_TIMEOUT_MS)
+    })
+    const ping = await this.#pingOnce(connection)
+    return { id: connection.remotePeer.toString(), both: performance.now() - start, ping }
+  }
+
+  perf (id, up, down) {
+    return perf(this.#connection({ peer_id: id }), up, down)
   }
 }

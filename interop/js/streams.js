@@ -1,20 +1,43 @@
 // The contract's own protocols: echo and the bench's sink.
 
-import { createHash } from 'node:crypto'
+import { Sha256 } from '#hash'
 import { Noise } from './noise.js'
 
 export const ECHO = '/tern/echo/1.0.0'
 export const SINK = '/tern/bench-sink/1.0.0'
 
-const CHUNK = 64 * 1024
+export const CHUNK = 64 * 1024
 
 // A paused stream is reset once more than this is unread. The remote may have a whole receive
 // window under way, which grows to 16 MiB, while the library's default is 4 MiB.
 const READ_BUFFER_MAX = 32 * 1024 * 1024
 
+// WebTransport's streams in a browser do not survive a pause: there what comes is queued instead.
+export const habits = { canPause: true }
+
 // Calls take(chunk) for everything the remote sends, until it closes its side. While take's
 // promise is pending the stream is paused: async iteration would queue without bound.
-function receive (stream, take) {
+export function receive (stream, take) {
+  return habits.canPause ? receivePausing(stream, take) : receiveQueueing(stream, take)
+}
+
+function receiveQueueing (stream, take) {
+  return new Promise((resolve, reject) => {
+    let taken = Promise.resolve()
+    stream.addEventListener('message', ({ data }) => {
+      taken = taken.then(() => take(data))
+      taken.catch(reject)
+    })
+    stream.addEventListener('remoteCloseWrite', () => taken.then(resolve, reject))
+    stream.addEventListener('close', ({ error }) => {
+      if (error != null) reject(error)
+      else taken.then(resolve, reject)
+    })
+    if (stream.remoteWriteStatus === 'closed') taken.then(resolve, reject)
+  })
+}
+
+function receivePausing (stream, take) {
   stream.maxReadBufferLength = READ_BUFFER_MAX
   return new Promise((resolve, reject) => {
     let busy = false
@@ -76,7 +99,7 @@ function drained (stream) {
 
 // Sends in pieces: js-libp2p makes one yamux frame of whatever fits the window, and rust-libp2p
 // resets a connection with a frame of more than 1 MiB.
-async function send (stream, data) {
+export async function send (stream, data) {
   for (let i = 0; i < data.byteLength; i += CHUNK) {
     if (!stream.send(data.subarray(i, i + CHUNK))) await drained(stream)
   }
@@ -97,8 +120,8 @@ export async function serveSink (stream) {
   try {
     let total = 0
     await receive(stream, (chunk) => { total += chunk.byteLength })
-    const answer = Buffer.alloc(8)
-    answer.writeBigUInt64LE(BigInt(total))
+    const answer = new Uint8Array(8)
+    new DataView(answer.buffer).setBigUint64(0, BigInt(total), true)
     stream.send(answer)
     await stream.close()
   } catch (error) {
@@ -112,8 +135,8 @@ export async function serveSink (stream) {
 export async function echo (connection, size, seed) {
   const stream = await connection.newStream(ECHO)
   const start = performance.now()
-  const hashSent = createHash('sha256')
-  const hashReceived = createHash('sha256')
+  const hashSent = new Sha256()
+  const hashReceived = new Sha256()
   let sent = 0
   let received = 0
   const receiving = receive(stream, (chunk) => {
@@ -139,8 +162,8 @@ export async function echo (connection, size, seed) {
   return {
     sent,
     received,
-    sha256_sent: hashSent.digest('hex'),
-    sha256_received: hashReceived.digest('hex'),
+    sha256_sent: hashSent.hex(),
+    sha256_received: hashReceived.hex(),
     seconds: (performance.now() - start) / 1000
   }
 }
