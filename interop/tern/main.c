@@ -192,16 +192,8 @@ static void run(struct peer *peer, struct input *input)
 static void usage(void)
 {
     fprintf(stderr, "usage: tern-peer [--key TYPE] [--seed HEX] [--listen MULTIADDR] "
-                    "[--transport tcp] [--secure noise|tls] [--muxer yamux] "
+                    "[--transport NAME] [--secure NAME] [--muxer NAME] "
                     "[--pubsub strict-sign|strict-no-sign] [--pubsub-queue N]\n");
-    exit(2);
-}
-
-static void only(const char *name, const char *value, const char *supported)
-{
-    if (strcmp(value, supported) == 0)
-        return;
-    fprintf(stderr, "tern-peer: %s %s is not supported; %s is\n", name, value, supported);
     exit(2);
 }
 
@@ -219,11 +211,11 @@ static void parse_options(int argc, char **argv, struct peer_options *options)
         else if (strcmp(name, "--pubsub") == 0)
             options->pubsub = value;
         else if (strcmp(name, "--transport") == 0)
-            only(name, value, "tcp");
+            options->transport = value;
         else if (strcmp(name, "--secure") == 0)
             options->secure = value;
         else if (strcmp(name, "--muxer") == 0)
-            only(name, value, "yamux");
+            options->muxer = value;
         else if (strcmp(name, "--pubsub-queue") != 0) /* ours hold thousands */
             usage();
     }
@@ -249,7 +241,10 @@ static struct tern_host *make_host(const struct peer_options *options)
     host_options.private_key_size = peer_identity(options, key, sizeof key, &host_options.key_kind);
     if (host_options.private_key_size > 0)
         host_options.private_key = key;
+    host_options.transports = options->transport;
     host_options.secure = options->secure;
+    host_options.muxers = options->muxer;
+    host_options.serve_perf = TERN_PERF_SERVING_STANDARD;
     if (strcmp(options->pubsub, "strict-no-sign") == 0)
         host_options.pubsub_signing = TERN_SIGNING_NONE;
     if (tern_host_new(&host_options, &host, message, sizeof message) != TERN_OK) {
@@ -261,7 +256,11 @@ static struct tern_host *make_host(const struct peer_options *options)
 
 int main(int argc, char **argv)
 {
-    struct peer_options options = {.key = "ed25519", .pubsub = "strict-sign"};
+    struct peer_options options = {.key = "ed25519",
+                                   .pubsub = "strict-sign",
+                                   .transport = "tcp",
+                                   .secure = "noise",
+                                   .muxer = "yamux"};
     struct peer peer = {0};
     struct input *input = calloc(1, sizeof *input);
     if (input == NULL)

@@ -78,7 +78,8 @@ struct peer {
 
 /* What the command line asks for. */
 struct peer_options {
-    const char *key, *seed, *listen, *pubsub, *secure;
+    const char *key, *seed, *listen, *pubsub;
+    const char *transport, *secure, *muxer;
 };
 
 uint64_t peer_now_ns(void);                           /* monotonic */
