@@ -2,6 +2,7 @@
 
 import collections
 import json
+import os
 import pathlib
 import shlex
 import subprocess
@@ -17,15 +18,20 @@ class Failure(Exception):
     """A peer did not do what the contract says; the text is for the report."""
 
 
+def check_program(name, program):
+    if not pathlib.Path(program).is_file():
+        raise Failure(f"{name}: there is no {program}; tools/install-interop builds the stock "
+                      "peers, and the Tern build its own once tools/install interop has run")
+
+
 class Peer:
     """One running peer. Any thread of its own only reads; the caller's thread does the rest."""
 
-    def __init__(self, name, program, arguments):
+    def __init__(self, name, program, arguments, prefix=(), environment=None):
+        """Prefix is what the command line starts with, environment what is added to our own."""
         self.name = name
-        self.command = [str(program), *arguments]
-        if not pathlib.Path(program).is_file():
-            raise Failure(f"{name}: no peer program at {program}; tools/install-interop builds "
-                          "go, rust and js, and the Tern build its own")
+        self.command = [*prefix, str(program), *arguments]
+        check_program(name, program)
         self.events = []
         self._answers = {}
         self._next_id = 0
@@ -34,7 +40,7 @@ class Peer:
         self._stderr = collections.deque(maxlen=STDERR_TAIL_LINES)
         self._process = subprocess.Popen(
             self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True, errors="replace", bufsize=1)
+            text=True, errors="replace", bufsize=1, env={**os.environ, **(environment or {})})
         self._readers = [threading.Thread(target=target, daemon=True)
                          for target in (self._read_stdout, self._read_stderr)]
         for reader in self._readers:

@@ -1,0 +1,79 @@
+"""test-plans' perf: a server and a client with a command line, which know each other by a fixed key."""
+
+import json
+import signal
+import subprocess
+
+from .contract import END_TIMEOUT_S, TRANSPORT_TIMEOUT_S, started
+from .peer import Failure, Peer
+
+PORT = 4001
+KEY_SEED = "00" * 32
+BYTES = 4 << 20
+ENDLESS_BYTES = (1 << 53) - 1  # what the suite asks for, to end the client after a while
+ENDLESS_S = 2.6
+RESULT_MEMBERS = {"type", "timeSeconds", "uploadBytes", "downloadBytes"}
+
+
+def run_perf_older(cell):
+    """The client is Tern's; a stock server is a peer of our own contract with the fixed key."""
+    with started(cell.network) as start:
+        if cell.listener == "tern":
+            server = start("server", "listener", [
+                cell.program("tern"), "--run-server", "--server-address",
+                f"{cell.network.ips['listener']}:{PORT}"], {})
+            said = ask_all(cell, start)
+            server.terminate()
+            return said
+        place = cell.stack.listen(cell.network.ips["listener"]).replace("/0", f"/{PORT}", 1)
+        stock = Peer(f"{cell.listener} (server)", cell.options.peers[cell.listener], [
+            "--seed", KEY_SEED, "--listen", place, *cell.stack.arguments()],
+            cell.network.prefix("listener"))
+        try:
+            stock.ready()
+            return ask_all(cell, start)
+        finally:
+            stock.kill()
+
+
+def ask_all(cell, start):
+    lines = results(ask(cell, start, BYTES, BYTES).result(TRANSPORT_TIMEOUT_S))
+    final = lines[-1]
+    if final["type"] != "final" or final["uploadBytes"] != BYTES or (
+            final["downloadBytes"] != BYTES or not 0 < final["timeSeconds"] < TRANSPORT_TIMEOUT_S):
+        raise Failure(f"the client says at last {final}")
+    for i, (up, down) in enumerate(((ENDLESS_BYTES, 0), (0, ENDLESS_BYTES))):
+        check_endless(ask(cell, start, up, down, f"endless {i}"))
+    return f"{BYTES >> 20} MiB each way in {final['timeSeconds']:.3f} s"
+
+
+def ask(cell, start, up, down, name="client"):
+    return start(name, "dialer", [
+        cell.program("tern"), "--server-address", f"{cell.network.ips['listener']}:{PORT}",
+        "--transport", cell.stack.transport, "--upload-bytes", str(up),
+        "--download-bytes", str(down)], {})
+
+
+def check_endless(client):
+    """The suite ends such a client with a signal, and adds up what it said until then."""
+    try:
+        client.process.wait(ENDLESS_S)
+        raise Failure("the client ended before all bytes could have moved")
+    except subprocess.TimeoutExpired:
+        client.process.send_signal(signal.SIGTERM)
+        client.process.wait(END_TIMEOUT_S)
+    lines = results(client.stdout.read_text(encoding="utf-8"))
+    if len(lines) < 2 or any(line["type"] != "intermediary" or line["timeSeconds"] > 2
+                             or line["uploadBytes"] + line["downloadBytes"] == 0
+                             for line in lines):
+        raise Failure(f"within {ENDLESS_S} s the client said {lines}")
+
+
+def results(text):
+    try:
+        lines = [json.loads(line) for line in text.splitlines()]
+    except ValueError as error:
+        raise Failure(f"the client's result is {text!r}") from error
+    if not lines or any(set(line) != RESULT_MEMBERS for line in lines):
+        raise Failure(f"the client's result is {text!r}")
+    return lines
