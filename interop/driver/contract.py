@@ -29,7 +29,8 @@ class Program:
 
     def __init__(self, name, command, environment, folder):
         self.name, self.command, self.environment = name, [str(c) for c in command], environment
-        self.stdout, self.stderr = (pathlib.Path(folder) / f"{name}.{end}" for end in ("out", "err"))
+        self.stdout = pathlib.Path(folder) / f"{name}.out"
+        self.stderr = pathlib.Path(folder) / f"{name}.err"
         kept = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
         with open(self.stdout, "wb") as out, open(self.stderr, "wb") as err:
             self.process = subprocess.Popen(self.command, env={**kept, **environment},

@@ -1,7 +1,7 @@
 """Two hosts of the driver's own: network namespaces, a link between them, and a Redis server.
 
-The official contracts run listener and dialer on hosts of their own, and a listener gives an address
-that the other can reach. So each worker of the driver has such a pair.
+The official contracts run listener and dialer on hosts of their own, and a listener gives an
+address that the other can reach. So each worker of the driver has such a pair.
 """
 
 import contextlib

@@ -1,4 +1,4 @@
-"""test-plans' perf: a server and a client with a command line, which know each other by a fixed key."""
+"""test-plans' perf: a server and a client with a command line, and a key that both know."""
 
 import json
 import signal

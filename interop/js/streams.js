@@ -24,16 +24,25 @@ export function receive (stream, take) {
 function receiveQueueing (stream, take) {
   return new Promise((resolve, reject) => {
     let taken = Promise.resolve()
+    let ended = stream.remoteWriteStatus === 'closed'
+    const check = () => {
+      if (ended && stream.readBufferLength === 0) taken.then(resolve, reject)
+    }
     stream.addEventListener('message', ({ data }) => {
       taken = taken.then(() => take(data))
       taken.catch(reject)
+      queueMicrotask(check)
     })
-    stream.addEventListener('remoteCloseWrite', () => taken.then(resolve, reject))
+    stream.addEventListener('remoteCloseWrite', () => {
+      ended = true
+      queueMicrotask(check)
+    })
     stream.addEventListener('close', ({ error }) => {
+      ended = true
       if (error != null) reject(error)
-      else taken.then(resolve, reject)
+      else queueMicrotask(check)
     })
-    if (stream.remoteWriteStatus === 'closed') taken.then(resolve, reject)
+    check()
   })
 }
 
@@ -60,7 +69,10 @@ function receivePausing (stream, take) {
     }
     stream.addEventListener('message', (event) => {
       const pending = take(event.data)
-      if (pending == null) return
+      if (pending == null) {
+        queueMicrotask(check) // The remote may have closed before anybody listened.
+        return
+      }
       busy = true
       if (!resuming) pause()
       pending.then(() => {
