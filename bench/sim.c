@@ -73,7 +73,8 @@ static void hosts_open(const struct row *row)
 {
     const struct sim_hosts_options options = {.seed = 1,
                                               .count = row->nodes,
-                                              .plaintext = row->cheap,
+                                              .secure = row->cheap ? TERN_SECURE_PLAINTEXT
+                                                                   : TERN_SECURE_NOISE,
                                               .unsigned_gossip = row->cheap,
                                               .no_bootstrap = true};
     sim_hosts_init(&hosts, &options);

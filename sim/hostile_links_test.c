@@ -99,10 +99,12 @@ static bool newcomer_is_in(const struct sim_hosts *h)
 
 static size_t begin(const struct row *row)
 {
-    sim_hosts_init(&hosts, &(struct sim_hosts_options){.seed = 1,
-                                                       .count = HOSTS,
-                                                       .plaintext = row->way.plaintext,
-                                                       .default_limits = true});
+    sim_hosts_init(&hosts,
+                   &(struct sim_hosts_options){.seed = 1,
+                                               .count = HOSTS,
+                                               .secure = row->way.plaintext ? TERN_SECURE_PLAINTEXT
+                                                                            : TERN_SECURE_NOISE,
+                                               .default_limits = true});
     sim_hosts_start(&hosts, 0);
     sim_hosts_start(&hosts, CONNECTED);
     sim_hosts_run_for(&hosts, 10 * TERN_SECOND);

@@ -349,8 +349,11 @@ static void expect_honest_service(const char *name)
 
 static void run_attack(const struct attack *attack)
 {
-    sim_hosts_init(
-        &hosts, &(struct sim_hosts_options){.seed = 1, .count = 2, .plaintext = attack->plaintext});
+    sim_hosts_init(&hosts,
+                   &(struct sim_hosts_options){.seed = 1,
+                                               .count = 2,
+                                               .secure = attack->plaintext ? TERN_SECURE_PLAINTEXT
+                                                                           : TERN_SECURE_NOISE});
     sim_hosts_start_all(&hosts);
     sim_hosts_run_for(&hosts, 10 * TERN_SECOND);
     expect_honest_service("before the attack");

@@ -130,7 +130,8 @@ static const struct tern_machine_ops host_machine_ops = {.input = host_input,
 static void host_address(const struct sim_hosts *hosts, uint32_t i, bool with_id,
                          struct tern_multiaddr *address)
 {
-    const struct tern_route route = {.endpoint = sim_world_endpoint(hosts->world, i, SIM_PORT)};
+    const struct tern_route route = {.transport = hosts->options.transport,
+                                     .endpoint = sim_world_endpoint(hosts->world, i, SIM_PORT)};
     tern_route_multiaddr(&route, address);
     if (with_id)
         TERN_CHECK(tern_multiaddr_append_peer_id(address, &host_at(hosts, i)->id) == TERN_OK);
@@ -150,7 +151,8 @@ static void host_configure(const struct sim_host *host, const struct sim_node_st
         tern_swarm_limits_profile(&options->swarm.limits, TERN_PROFILE_SIMULATION);
     /* All hosts of a small world are neighbours. */
     memset(options->swarm.limits.subnets, 0, sizeof options->swarm.limits.subnets);
-    options->swarm.secure[0] = wanted->plaintext ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE;
+    options->swarm.secure[0] = wanted->secure;
+    options->swarm.muxers[0] = wanted->muxer;
     options->swarm.secure_count = 1;
     if (wanted->unsigned_gossip)
         options->gossip_policy = TERN_GOSSIP_STRICT_NO_SIGN;

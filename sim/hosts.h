@@ -26,7 +26,10 @@ struct sim_hosts_options {
     uint32_t extra;       /* nodes that are no hosts, added behind them by the caller */
     struct sim_path path; /* all zero: 25 ms one way and 1 ms of jitter */
     uint32_t peers_want;  /* 0: 8 */
-    bool plaintext;       /* else Noise */
+    /* How they connect; all zero: TCP, Noise and yamux. */
+    enum tern_transport transport;
+    enum tern_secure_kind secure;
+    enum tern_muxer_kind muxer;
     bool unsigned_gossip; /* else each message is signed, and verified by everyone */
     bool default_limits;  /* of a host by default, subnets apart, else those of a simulated one */
     bool book_saved;

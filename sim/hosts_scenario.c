@@ -26,7 +26,7 @@ static void *scenario_open(uint64_t seed, struct sim_world_options *world,
         .seed = seed,
         .count = 4 + (uint32_t)tern_random_below(&s->random, 17),
         .peers_want = 3 + (uint32_t)tern_random_below(&s->random, 6),
-        .plaintext = tern_random_chance(&s->random, 1, 3),
+        .secure = tern_random_chance(&s->random, 1, 3) ? TERN_SECURE_PLAINTEXT : TERN_SECURE_NOISE,
         .book_saved = tern_random_chance(&s->random, 1, 2),
     };
     return s;

@@ -225,6 +225,7 @@ static tern_err node_set_ways(const struct config *config, struct tern_host_core
                                    .secure = config_list_text(&config->secure, secure),
                                    .muxers = config_list_text(&config->muxers, muxers)};
     host->serve_perf = config->perf;
+    tern_ways_all(&host->swarm);
     return tern_ways_apply(&ways, &host->swarm, &none);
 }
 

@@ -372,6 +372,11 @@ size_t tern_conn_streams_count(const struct tern_conn *conn)
     return conn->mux.ops == NULL ? 0 : conn->mux.ops->streams_count(conn->mux.self);
 }
 
+enum tern_link_form tern_conn_form(const struct tern_conn *conn)
+{
+    return (enum tern_link_form)conn->forms;
+}
+
 const struct tern_session *tern_conn_session(const struct tern_conn *conn)
 {
     return conn->session;

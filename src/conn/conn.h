@@ -88,6 +88,7 @@ struct tern_conn_config {
     size_t secure_count;
     enum tern_muxer_kind muxers[TERN_CONN_MUXERS_MAX]; /* likewise */
     size_t muxers_count;
+    bool dial_first_choice; /* a dialer offers the first of both alone */
     bool late_muxer; /* agree on the muxer behind the handshake, as peers that know no early one do
                       */
     tern_time upgrade_timeout_ns;   /* from link to ESTABLISHED */
@@ -181,6 +182,8 @@ void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code);
 
 const struct tern_secure_remote *tern_conn_remote(const struct tern_conn *conn);
 tern_time tern_conn_rtt(const struct tern_conn *conn); /* smoothed; 0: not measured yet */
+/* tern_conn_form is how its link is wrapped; known when it is established, of a link alone. */
+enum tern_link_form tern_conn_form(const struct tern_conn *conn);
 /* tern_conn_session is the session it was made of; NULL: it was made on a link. */
 const struct tern_session *tern_conn_session(const struct tern_conn *conn);
 size_t tern_conn_streams_count(const struct tern_conn *conn);

@@ -39,9 +39,15 @@ static struct tern_view upgrade_muxer_name(enum tern_muxer_kind kind)
     TERN_UNREACHABLE();
 }
 
+/* How many of a list are offered here. */
+static size_t upgrade_offered(const struct tern_conn *conn, size_t count)
+{
+    return conn->role == TERN_ROLE_INITIATOR && conn->config->dial_first_choice ? 1 : count;
+}
+
 static size_t upgrade_muxer_names(const struct tern_conn *conn, struct tern_view *names)
 {
-    size_t count = conn->config->muxers_count;
+    size_t count = upgrade_offered(conn, conn->config->muxers_count);
     TERN_CHECK(count >= 1 && count <= TERN_CONN_MUXERS_MAX);
     for (size_t i = 0; i < count; i++)
         names[i] = upgrade_muxer_name(conn->config->muxers[i]);
@@ -202,7 +208,7 @@ void conn_select_send(struct tern_conn *conn, struct conn_select **slot, struct 
 tern_err conn_upgrade_start(struct tern_conn *conn)
 {
     struct tern_view names[TERN_CONN_SECURE_MAX];
-    size_t count = conn->config->secure_count;
+    size_t count = upgrade_offered(conn, conn->config->secure_count);
     TERN_CHECK(count >= 1 && count <= TERN_CONN_SECURE_MAX);
     for (size_t i = 0; i < count; i++)
         names[i] = upgrade_secure_name(conn->config->secure[i]);

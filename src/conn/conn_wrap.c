@@ -35,6 +35,7 @@ static tern_err wrap_websocket(struct tern_conn *conn, struct tern_view host)
 static tern_err wrap_form(struct tern_conn *conn, enum tern_link_form form, struct tern_view host)
 {
     conn->state = CONN_WRAP;
+    conn->forms = (uint8_t)form;
     switch (form) {
     case TERN_LINK_PLAIN:
         return conn_upgrade_start(conn);

@@ -11,6 +11,8 @@ struct ways_name {
 
 static const struct ways_name ways_transports[] = {
     {"tcp", TERN_TRANSPORT_TCP},
+    {"ws", TERN_TRANSPORT_WS},
+    {"quic-v1", TERN_TRANSPORT_QUIC},
 };
 static const struct ways_name ways_secure[] = {
     {"noise", TERN_SECURE_NOISE},
@@ -19,6 +21,7 @@ static const struct ways_name ways_secure[] = {
 };
 static const struct ways_name ways_muxers[] = {
     {"yamux", TERN_MUXER_YAMUX},
+    {"mplex", TERN_MUXER_MPLEX},
 };
 
 _Static_assert(TERN_COUNT_OF(ways_transports) <= WAYS_MAX, "values have room for all");
@@ -85,6 +88,18 @@ static tern_err ways_read(struct ways_list *list, struct tern_writer *message)
     return TERN_OK;
 }
 
+void tern_ways_all(struct tern_swarm_config *config)
+{
+    config->transports = TERN_TRANSPORTS_ALL;
+    config->secure[0] = TERN_SECURE_NOISE;
+    config->secure[1] = TERN_SECURE_TLS;
+    config->secure_count = 2;
+    config->dial_first_choice = true;
+    config->muxers[0] = TERN_MUXER_YAMUX;
+    config->muxers[1] = TERN_MUXER_MPLEX;
+    config->muxers_count = 2;
+}
+
 tern_err tern_ways_apply(const struct tern_ways *ways, struct tern_swarm_config *config,
                          struct tern_writer *message)
 {
@@ -111,6 +126,8 @@ tern_err tern_ways_apply(const struct tern_ways *ways, struct tern_swarm_config 
         config->secure[i] = (enum tern_secure_kind)secure.values[i];
     for (size_t i = 0; i < muxers.count; i++)
         config->muxers[i] = (enum tern_muxer_kind)muxers.values[i];
+    if (secure.count > 0 || muxers.count > 0)
+        config->dial_first_choice = false;
     config->secure_count = secure.count > 0 ? secure.count : config->secure_count;
     config->muxers_count = muxers.count > 0 ? muxers.count : config->muxers_count;
     return TERN_OK;

@@ -16,8 +16,13 @@
 struct tern_ways {
     const char *transports; /* such as "tcp": those that may be dialled and listened at */
     const char *secure;     /* "noise,tls": in order of preference, what is offered first */
-    const char *muxers;     /* "yamux": likewise */
+    const char *muxers;     /* "yamux": likewise. When either is said dialers offer all of both */
 };
+
+/* tern_ways_all sets what a host in the real world uses when nothing is said: all transports, Noise
+ * and TLS, yamux and mplex; it dials with Noise and
+ * yamux, which every peer has. */
+void tern_ways_all(struct tern_swarm_config *config);
 
 /* tern_ways_apply sets the configuration's transports, secure and muxers. On an error it leaves it
  * as it was and appends a sentence with the name and with all that there is to message.

@@ -162,6 +162,7 @@ static tern_err host_set_ways(const struct tern_host_options *options,
     core->serve_perf = options->serve_perf != TERN_PERF_SERVING_NONE;
     core->perf_header = options->serve_perf == TERN_PERF_SERVING_HEADER16 ? TERN_PERF_HEADER_16
                                                                           : TERN_PERF_HEADER_8;
+    tern_ways_all(&core->swarm);
     tern_err err = tern_ways_apply(&ways, &core->swarm, &w);
     if (err != TERN_OK && w.capacity > 0)
         (void)tern_writer_terminate(&w); /* cut when it is too long */

@@ -260,7 +260,7 @@ static void a_way_that_is_not_here_is_refused_with_a_list(void **state)
     tern_host_options_init(&options);
     options.transports = "tcp,pigeon";
     assert_int_equal(new_with(&options, message), TERN_ERR_UNSUPPORTED);
-    assert_true(strncmp(message, "transports: there is no \"pigeon\" here; there is tcp", 52) == 0);
+    assert_true(strncmp(message, "transports: there is no \"pigeon\" here; there is tcp", 51) == 0);
     options.transports = "tcp";
     options.muxers = "";
     assert_int_equal(new_with(&options, message), TERN_ERR_INVALID);

@@ -273,7 +273,7 @@ static void each_reason_not_to_try_is_told(void **state)
     know(sc, "/ip4/44.1.1.1/tcp/1"); /* refused: backed off for 5 s from then on */
     assert_int_equal(dial_by_book(sc, 1), TERN_OK);
     know(sc, "/ip4/44.9.9.9/tcp/1");
-    know(sc, "/ip4/44.2.2.2/udp/1/quic-v1");
+    know(sc, "/ip4/44.2.2.2/udp/1/quic");
     know(sc, "/unix/tmp%2Fsocket");
     know(sc, "/ip4/44.0.0.2/tcp/4001");
     know(sc, "/ip4/44.0.0.3/tcp/4001");
@@ -287,7 +287,7 @@ static void each_reason_not_to_try_is_told(void **state)
     static const char *const expected[] = {
         "/ip4/44.1.1.1/tcp/1 not tried: it failed lately; again in 3 s",
         "/ip4/44.9.9.9/tcp/1 not tried: the connection gater refused it",
-        "/ip4/44.2.2.2/udp/1/quic-v1 not tried: it is of no transport that is to be had here",
+        "/ip4/44.2.2.2/udp/1/quic not tried: it is of no transport that is to be had here",
         "/unix/tmp%2Fsocket not tried: it is of no transport that is to be had here",
         "/ip4/44.0.0.2/tcp/4001 after 0 ms: reached in 20 ms, connected in 40 ms",
         "/ip4/44.0.0.3/tcp/4001 not tried: it was not needed any more",
@@ -344,7 +344,7 @@ static void rows_are_bounded(void **state)
     struct tern_multiaddr addrs[101];
     for (int i = 0; i < 100; i++) {
         char text[64];
-        snprintf(text, sizeof text, "/ip4/44.0.1.%d/udp/1/quic-v1", i);
+        snprintf(text, sizeof text, "/ip4/44.0.1.%d/udp/1/quic", i);
         assert_int_equal(tern_multiaddr_parse(tern_view_str(text), &addrs[i], NULL), TERN_OK);
     }
     test_address(sc->b, &addrs[100]);

@@ -38,8 +38,10 @@ static void conn_learn(struct tern_swarm *s, tern_time now, struct swarm_conn *c
     };
     const struct tern_session *session = tern_conn_session(c->core);
     struct tern_session_info info;
-    if (session == NULL)
+    if (session == NULL) {
+        c->transport = tern_link_transport(tern_conn_form(c->core));
         return;
+    }
     session->ops->info(session->mux.self, &info);
     c->by_streams = true;
     c->transport = transports[info.kind];

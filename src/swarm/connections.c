@@ -143,11 +143,14 @@ static tern_err conns_start(struct tern_swarm *s, tern_time now, struct swarm_co
                             const struct swarm_birth *birth)
 {
     TERN_TRY(tern_timer_set(&s->timers, &c->timer.timer, SWARM_FAR_NS));
+    uint8_t host[SWARM_HOST_SIZE_MAX];
     const struct tern_conn_options options = {
         .role = birth->outbound ? TERN_ROLE_INITIATOR : TERN_ROLE_RESPONDER,
         .expected_peer = birth->expected,
         .scope = &c->scope,
         .wall = tern_swarm_wall(s, now),
+        .forms = tern_link_forms(birth),
+        .host = tern_link_host(birth, (struct tern_span){.data = host, .size = sizeof host}),
     };
     tern_err err = TERN_OK;
     if (birth->link == TERN_LINK_NONE) {

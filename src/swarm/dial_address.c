@@ -50,7 +50,7 @@ static tern_err dial_judge(struct tern_swarm *s, tern_time now, struct swarm_dia
 {
     const struct tern_peer_id *id = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
     *row = (struct tern_dial_attempt){.route = way->route, .address = way->address};
-    if (!tern_sessions_supports(s, way->route.transport))
+    if (!tern_transports_supports(s, way->route.transport))
         return TERN_ERR_UNSUPPORTED;
     if (!tern_gate_allows(s, &way->route.endpoint, id))
         return TERN_ERR_GATED;
@@ -134,7 +134,7 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
         return dial_add_route(
             s, now, d,
             &(struct dial_way){.route = target.route, .address = addr, .chosen = origin.chosen});
-    if (target.kind == TERN_TARGET_NAME && !tern_sessions_supports(s, target.route.transport))
+    if (target.kind == TERN_TARGET_NAME && !tern_transports_supports(s, target.route.transport))
         return dial_skip(s, d, addr, TERN_ERR_UNSUPPORTED);
     const struct swarm_name name = {
         .resolve = target.resolve,

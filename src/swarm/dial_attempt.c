@@ -136,12 +136,25 @@ static void attempt_born(struct tern_swarm *s, tern_time now, struct swarm_dial 
         tern_black_holes_result(s, now, &candidate->route, true);
 }
 
+/* What the candidate's address says beside its route. */
+static void attempt_target(const struct swarm_candidate *candidate, struct tern_target *target)
+{
+    struct tern_view address = tern_view_of(candidate->address, candidate->address_size);
+    *target = (struct tern_target){.kind = TERN_TARGET_ENDPOINT};
+    if (address.size == 0)
+        return;
+    tern_err err = tern_target_of(address, target);
+    TERN_CHECK(err == TERN_OK); /* it has given the route */
+}
+
 /* attempt_session dials over a socket of ours, as soon as there is one. */
 static void attempt_session(struct tern_swarm *s, tern_time now, struct swarm_dial *d,
                             struct swarm_candidate *candidate)
 {
     tern_err err;
     const struct swarm_port *port = tern_ports_for_dial(s, &candidate->route.endpoint, &err);
+    if (err == TERN_OK)
+        err = tern_transports_need(s, now, candidate->route.transport);
     if (err != TERN_OK) {
         candidate->state = SWARM_CANDIDATE_DONE;
         tern_dials_release(s, candidate);
@@ -152,11 +165,8 @@ static void attempt_session(struct tern_swarm *s, tern_time now, struct swarm_di
     if (port == NULL)
         return;
     struct tern_view certhashes[TERN_TARGET_CERTHASHES_MAX];
-    struct tern_target target = {.kind = TERN_TARGET_ENDPOINT};
-    struct tern_view address = tern_view_of(candidate->address, candidate->address_size);
-    if (address.size > 0)
-        err = tern_target_of(address, &target);
-    TERN_CHECK(err == TERN_OK);
+    struct tern_target target;
+    attempt_target(candidate, &target);
     const struct tern_session_dial dial = {
         .socket = port->link,
         .remote = candidate->route.endpoint,
@@ -354,8 +364,12 @@ void tern_dials_linked(struct tern_swarm *s, tern_time now, const struct tern_in
         tern_conns_reject(s, in->link);
         return;
     }
-    attempt_born(s, now, d, candidate,
-                 &(struct swarm_birth){.link = in->link, .local = in->local, .remote = in->remote});
+    struct tern_target target;
+    attempt_target(candidate, &target);
+    attempt_born(
+        s, now, d, candidate,
+        &(struct swarm_birth){
+            .link = in->link, .local = in->local, .remote = in->remote, .host = target.host});
     /* If it answers, its upgrade gets a chance before the next address is bothered. */
     if (candidate->state == SWARM_CANDIDATE_UPGRADING)
         d->hold_until = tern_time_add(now, 2 * s->config.dial_stagger_ns);

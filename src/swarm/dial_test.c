@@ -380,7 +380,7 @@ static void dialling_oneself_is_refused(void **state)
 static void requests_without_a_usable_address_are_refused(void **state)
 {
     struct scene *sc = *state;
-    struct tern_multiaddr quic = parse("/ip4/1.2.3.4/udp/4001/quic-v1");
+    struct tern_multiaddr quic = parse("/ip4/1.2.3.4/udp/4001/quic");
     struct tern_multiaddr relay = parse("/ip4/1.2.3.4/tcp/4001/p2p-circuit");
     struct tern_multiaddr nowhere = parse("/ip4/1.2.3.4/tcp/0");
     struct tern_multiaddr any = parse("/ip4/0.0.0.0/tcp/4001");

@@ -10,13 +10,14 @@ tern_err tern_swarm_listen(struct tern_swarm *s, const struct tern_multiaddr *ad
     if (s->down)
         return TERN_ERR_CLOSED;
     TERN_TRY(tern_route_of_listen(tern_multiaddr_view(address), &route));
-    if (!tern_sessions_supports(s, route.transport))
+    if (!tern_transports_supports(s, route.transport))
         return TERN_ERR_UNSUPPORTED;
     for (size_t i = 0; i < TERN_SWARM_LISTENERS_MAX; i++) {
         struct swarm_listener *listener = &s->listeners.list[i];
         if (listener->port != NULL || listener->tell)
             continue;
         struct swarm_port *port;
+        TERN_TRY(tern_transports_need(s, s->now, route.transport));
         TERN_TRY(tern_ports_listen(s, &route, &port));
         *listener = (struct swarm_listener){.port = port, .asked = route};
         if (port->state == SWARM_PORT_UP)

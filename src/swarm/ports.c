@@ -251,15 +251,25 @@ bool tern_ports_socket_closed(struct tern_swarm *s, tern_time now, tern_link_id 
     return true;
 }
 
-/* Sockets that nobody knows the address of are replaced: what their sessions send from another
- * place is then not to be told to be theirs by the port. The old ones close when the sessions have
- * moved. */
+/* port_moves: are the sessions that were dialled from the socket to go to another one, now that our
+ * addresses have changed? From one that was bound to a single address, for that may be gone. From
+ * any other the system sends from the address that there is now, and the remote follows. */
+static bool port_moves(const struct tern_swarm *s, const struct swarm_port *port)
+{
+    struct tern_ip ip;
+    if (!port->udp || port->state != SWARM_PORT_UP || !port_used(s, port))
+        return false;
+    tern_endpoint_ip(&port->bound, &ip);
+    enum tern_ip_range range = tern_ip_range(&ip);
+    return range != TERN_IP_UNSPECIFIED && range != TERN_IP_LOOPBACK;
+}
+
+/* The old sockets close when the sessions have moved. */
 void tern_ports_network(struct tern_swarm *s)
 {
     for (size_t i = 0; i < SWARM_PORTS_MAX; i++) {
         struct swarm_port *port = &s->ports.list[i];
-        if (!port->udp || port->state != SWARM_PORT_UP || port->transports != 0 ||
-            !port_used(s, port))
+        if (!port_moves(s, port))
             continue;
         struct swarm_port *fresh = port_open_to_dial(s, port->asked.family);
         if (fresh != NULL)

@@ -334,7 +334,8 @@ struct swarm_hub {
 struct swarm_sessions {
     struct swarm_hub hubs[SWARM_HUBS_MAX];
     uint32_t hubs_count;
-    struct tern_session_transport dialers[TERN_TRANSPORT_COUNT]; /* ops NULL: not to be had */
+    struct tern_session_transport dialers[TERN_TRANSPORT_COUNT]; /* ops NULL: not made (yet) */
+    struct tern_quic_identity *quic_identity;                    /* NULL likewise */
 };
 
 /* --- observed.c --- */
@@ -541,6 +542,14 @@ struct swarm_birth {
     tern_token dial;
 };
 
+/* tern_link_forms are those that a link may have: a dialer's route says which, a listener takes
+ * what it listens for at the port. tern_link_host writes what a dialer by WebSocket asks for: the
+ * name in the address, or else the IP; and the port. Empty for others. */
+enum { SWARM_HOST_SIZE_MAX = 300 };
+unsigned tern_link_forms(const struct swarm_birth *birth);
+struct tern_view tern_link_host(const struct swarm_birth *birth, struct tern_span room);
+enum tern_transport tern_link_transport(enum tern_link_form form);
+
 /* tern_conns_born makes it; an error is a refusal, and what it was to be made of is the caller's.
  */
 TERN_NODISCARD tern_err tern_conns_born(struct tern_swarm *s, tern_time now,
@@ -741,7 +750,7 @@ struct swarm_port *tern_ports_of_link(struct tern_swarm *s, tern_link_id link);
 /* tern_ports_socket_closed: the world says that a socket is no more; false: it is no socket. */
 bool tern_ports_socket_closed(struct tern_swarm *s, tern_time now, tern_link_id link);
 bool tern_ports_next_command(struct tern_swarm *s, struct tern_command *command);
-/* tern_ports_network: our addresses have changed; sessions that we dialled move to new sockets. */
+/* tern_ports_network: our addresses have changed; sessions that we dialled move on. */
 void tern_ports_network(struct tern_swarm *s);
 /* tern_ports_sweep closes sockets that nobody listens at and no session uses. */
 void tern_ports_sweep(struct tern_swarm *s);
@@ -761,11 +770,19 @@ bool tern_listeners_at(const struct tern_swarm *s, uint16_t port);
 void tern_listeners_address(const struct tern_swarm *s, const struct tern_route *route,
                             struct tern_multiaddr *address);
 
+/* --- transports.c --- */
+
+/* tern_transports_supports: may this transport be used? */
+bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport transport);
+/* tern_transports_need makes the transport if there is none yet; it is supported. TERN_ERR_MEMORY.
+ */
+TERN_NODISCARD tern_err tern_transports_need(struct tern_swarm *s, tern_time now,
+                                             enum tern_transport transport);
+void tern_transports_wall(struct tern_swarm *s, tern_time now, tern_wall_time wall);
+void tern_transports_fini(struct tern_swarm *s);
+
 /* --- sessions.c --- */
 
-/* tern_sessions_supports: may this transport be used? Those of links always. */
-bool tern_sessions_supports(const struct tern_swarm *s, enum tern_transport transport);
-void tern_sessions_fini(struct tern_swarm *s);
 void tern_sessions_datagrams(struct tern_swarm *s, tern_time now, const struct tern_input *in);
 /* tern_sessions_run draws what the hubs have to say; tern_sessions_wants finds out which sockets
  * have something to send. */

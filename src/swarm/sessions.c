@@ -4,20 +4,6 @@
  */
 #include "swarm/private.h"
 
-bool tern_sessions_supports(const struct tern_swarm *s, enum tern_transport transport)
-{
-    if (!(s->config.transports & TERN_TRANSPORT_BIT(transport)))
-        return false;
-    return !tern_transport_on_udp(transport) || s->sessions.dialers[transport].ops != NULL;
-}
-
-void tern_sessions_fini(struct tern_swarm *s)
-{
-    for (uint32_t i = 0; i < s->sessions.hubs_count; i++)
-        s->sessions.hubs[i].transport.ops->fini(s->sessions.hubs[i].transport.self);
-    s->sessions.hubs_count = 0;
-}
-
 void tern_sessions_datagrams(struct tern_swarm *s, tern_time now, const struct tern_input *in)
 {
     tern_bandwidth_count(s, now, NULL, TERN_IN, in->datagrams->data.size);

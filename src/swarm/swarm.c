@@ -105,6 +105,7 @@ static tern_err swarm_init_crypto(struct tern_swarm *s)
         .protocols = &s->protocol_table,
         .windows = &s->windows,
         .secure_count = config->secure_count,
+        .dial_first_choice = config->dial_first_choice,
         .muxers_count = config->muxers_count,
         .upgrade_timeout_ns = config->upgrade_timeout_ns,
         .negotiate_timeout_ns = config->negotiate_timeout_ns,
@@ -159,7 +160,7 @@ void tern_swarm_free(struct tern_swarm *s)
     struct tern_mem *mem = s->mem;
     tern_dials_fini(s);
     tern_conns_fini(s);
-    tern_sessions_fini(s);
+    tern_transports_fini(s);
     tern_subnets_fini(&s->subnets);
     tern_peers_fini(s);
     tern_breakers_fini(s);
@@ -413,6 +414,7 @@ static void swarm_take(struct tern_swarm *s, tern_time now, const struct tern_in
         s->wall = in->wall;
         s->wall_at = now;
         s->wall_known = true;
+        tern_transports_wall(s, now, in->wall);
         break;
     case TERN_INPUT_LISTENING:
     case TERN_INPUT_LISTEN_FAIL:

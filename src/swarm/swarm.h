@@ -139,7 +139,9 @@ struct tern_swarm_config {
     bool slow_aes; /* the processor has no instructions for AES: TLS prefers another cipher */
     enum tern_muxer_kind muxers[TERN_CONN_MUXERS_MAX];
     size_t muxers_count;
-    uint32_t transports;            /* bits of those that may be dialled and listened at */
+    bool dial_first_choice; /* dialers offer the first of both lists alone, which saves a round trip
+                               for each: listeners still take all */
+    uint32_t transports;    /* bits of those that may be dialled and listened at */
     tern_time dial_timeout_ns;      /* one attempt, from its start to established */
     tern_time dial_peer_timeout_ns; /* a whole dial, names resolved, all its attempts */
     tern_time dial_stagger_ns;      /* until the next address is tried beside the first */

@@ -1,0 +1,184 @@
+/*
+ * Whole hosts over every transport, secure channel and muxer: they find each other, gossip and
+ * echo, also on bad lines; a session lives on when its address changes; what a first byte takes;
+ * the same seed gives the same run.
+ */
+#include "sim/hosts.h"
+
+#include <stdlib.h>
+
+#include "tern_test.h"
+
+static struct sim_hosts hosts;
+
+struct way {
+    const char *name;
+    enum tern_transport transport;
+    enum tern_secure_kind secure;
+    enum tern_muxer_kind muxer;
+    unsigned round_trips; /* from the dial to the first byte of an answer; 0: not of this kind */
+};
+
+static const struct way ways[] = {
+    {"tcp, noise, yamux", TERN_TRANSPORT_TCP, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 3},
+    {"tcp, noise, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_NOISE, TERN_MUXER_MPLEX, 3},
+    {"tcp, tls, yamux", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_YAMUX, 3},
+    {"tcp, tls, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 3},
+    {"ws, noise, yamux", TERN_TRANSPORT_WS, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
+    {"ws, tls, mplex", TERN_TRANSPORT_WS, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 4},
+    {"quic-v1", TERN_TRANSPORT_QUIC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 2},
+};
+
+static struct sim_hosts_options options_of(const struct way *way, uint64_t seed, uint32_t count)
+{
+    return (struct sim_hosts_options){
+        .seed = seed,
+        .count = count,
+        .transport = way->transport,
+        .secure = way->secure,
+        .muxer = way->muxer,
+    };
+}
+
+static void hosts_find_each_other_and_gossip(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TERN_COUNT_OF(ways); i++) {
+        const struct sim_hosts_options options = options_of(&ways[i], 1 + i, 8);
+        sim_hosts_init(&hosts, &options);
+        sim_hosts_start_all(&hosts);
+        bool well = sim_hosts_run_until(&hosts, sim_hosts_all_know_all, 2 * TERN_MINUTE);
+        sim_hosts_run_for(&hosts, 10 * TERN_SECOND);
+        for (uint32_t from = 0; from < 8; from++)
+            (void)sim_hosts_publish(&hosts, from);
+        well = well && sim_hosts_run_until(&hosts, sim_hosts_all_have_all, 5 * TERN_SECOND);
+        if (!well)
+            fail_msg("%s", ways[i].name);
+        sim_hosts_check_invariants(&hosts);
+        sim_hosts_fini(&hosts);
+    }
+}
+
+static void bad_lines_lose_nothing(void **state)
+{
+    (void)state;
+    const struct sim_path path = {.latency_ns = 80 * TERN_MILLISECOND,
+                                  .jitter_ns = 40 * TERN_MILLISECOND,
+                                  .bytes_per_second = 200000,
+                                  .loss_ppm = 20000};
+    for (size_t i = 0; i < TERN_COUNT_OF(ways); i++) {
+        struct sim_hosts_options options = options_of(&ways[i], 20 + i, 6);
+        options.path = path;
+        sim_hosts_init(&hosts, &options);
+        sim_hosts_start_all(&hosts);
+        bool well = sim_hosts_run_until(&hosts, sim_hosts_all_know_all, 5 * TERN_MINUTE);
+        for (uint32_t from = 0; from < 6; from++)
+            (void)sim_hosts_publish(&hosts, from);
+        well = well && sim_hosts_run_until(&hosts, sim_hosts_all_have_all, TERN_MINUTE);
+        if (!well)
+            fail_msg("%s", ways[i].name);
+        sim_hosts_check_invariants(&hosts);
+        sim_hosts_fini(&hosts);
+    }
+}
+
+/* Two hosts of which none dials by itself. */
+static void begin_pair(const struct way *way, uint64_t seed, tern_time latency)
+{
+    struct sim_hosts_options options = options_of(way, seed, 2);
+    options.path.latency_ns = latency;
+    options.exact = true;
+    options.no_bootstrap = true;
+    sim_hosts_init(&hosts, &options);
+    sim_hosts_start_all(&hosts);
+    sim_hosts_run_for(&hosts, TERN_SECOND);
+}
+
+/* From a dial to the first byte of an echo. */
+static tern_time first_byte_time(void)
+{
+    tern_time began = sim_hosts_now(&hosts);
+    sim_hosts_dial(&hosts, 0, 1);
+    while (!sim_hosts_connected(&hosts, 0, 1))
+        assert_true(sim_world_step(hosts.world, began + TERN_MINUTE));
+    assert_true(sim_hosts_echo(&hosts, 0, 1));
+    sim_hosts_run_for(&hosts, 2 * TERN_SECOND);
+    assert_int_equal(hosts.hosts[0].echo_got, 1);
+    return hosts.hosts[0].echo_first_byte - began;
+}
+
+static void a_first_byte_takes_as_few_round_trips_as_it_can(void **state)
+{
+    (void)state;
+    const tern_time latency = 100 * TERN_MILLISECOND;
+    for (size_t i = 0; i < TERN_COUNT_OF(ways); i++) {
+        begin_pair(&ways[i], 40 + i, latency);
+        tern_time took = first_byte_time();
+        tern_time least = ways[i].round_trips * 2 * latency;
+        /* What is more is the cost of key agreement, which the world counts. */
+        if (took < least || took >= least + 10 * TERN_MILLISECOND)
+            fail_msg("%s: %.3f round trips", ways[i].name, (double)took / (double)(2 * latency));
+        sim_hosts_fini(&hosts);
+    }
+}
+
+/* A NAT gives the dialler another port in the middle of a transfer, and another network address
+ * after that. */
+static void a_session_outlives_its_address(void **state)
+{
+    (void)state;
+    const struct way *quic = &ways[TERN_COUNT_OF(ways) - 1];
+    begin_pair(quic, 60, 20 * TERN_MILLISECOND);
+    (void)first_byte_time();
+    uint64_t downs = hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs;
+    for (int i = 0; i < 12; i++) {
+        if (i % 2 == 0)
+            sim_world_rebind(hosts.world, 0);
+        else
+            sim_world_move(hosts.world, 0);
+        assert_true(sim_hosts_echo(&hosts, 0, 1));
+        sim_hosts_run_for(&hosts, 5 * TERN_SECOND);
+        if (hosts.hosts[0].echo_got != 1)
+            fail_msg("change %d", i);
+    }
+    assert_int_equal(hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs, downs);
+    sim_hosts_fini(&hosts);
+}
+
+static uint64_t run_hash(const struct way *way, uint64_t seed)
+{
+    struct sim_hosts_options options = options_of(way, seed, 5);
+    options.path = (struct sim_path){
+        .latency_ns = 40 * TERN_MILLISECOND, .jitter_ns = 20 * TERN_MILLISECOND, .loss_ppm = 5000};
+    sim_hosts_init(&hosts, &options);
+    sim_hosts_start_all(&hosts);
+    sim_hosts_run_for(&hosts, 20 * TERN_SECOND);
+    (void)sim_hosts_publish(&hosts, 3);
+    sim_hosts_run_for(&hosts, 5 * TERN_SECOND);
+    uint64_t hash = sim_world_trace_hash(hosts.world);
+    sim_hosts_fini(&hosts);
+    return hash;
+}
+
+static void the_same_seed_gives_the_same_run(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TERN_COUNT_OF(ways); i++) {
+        uint64_t hash = run_hash(&ways[i], 80);
+        if (run_hash(&ways[i], 80) != hash)
+            fail_msg("%s: another run", ways[i].name);
+        assert_int_not_equal(run_hash(&ways[i], 81), hash);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(hosts_find_each_other_and_gossip),
+        cmocka_unit_test(bad_lines_lose_nothing),
+        cmocka_unit_test(a_first_byte_takes_as_few_round_trips_as_it_can),
+        cmocka_unit_test(a_session_outlives_its_address),
+        cmocka_unit_test(the_same_seed_gives_the_same_run),
+    };
+    return cmocka_run_group_tests_name("ways", tests, NULL, NULL);
+}

@@ -1,0 +1,81 @@
+/*
+ * The transports of sessions that are built in: each is made when it is first listened at or
+ * dialled, so that a host that never uses one does not pay for it.
+ */
+#include "swarm/private.h"
+
+#include "quic/quic.h"
+
+/* Transports that can be made; those of links need none. */
+enum { TRANSPORTS_BUILT_IN = TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC) };
+
+bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport transport)
+{
+    uint32_t bit = TERN_TRANSPORT_BIT(transport);
+    if (!(s->config.transports & bit))
+        return false;
+    if (tern_transport_on_udp(transport))
+        return (TRANSPORTS_BUILT_IN & bit) != 0;
+    return transport != TERN_TRANSPORT_WSS;
+}
+
+static void transports_add(struct tern_swarm *s, const struct tern_session_transport *transport,
+                           uint32_t transports)
+{
+    struct swarm_sessions *sessions = &s->sessions;
+    TERN_CHECK(sessions->hubs_count < SWARM_HUBS_MAX);
+    sessions->hubs[sessions->hubs_count++] =
+        (struct swarm_hub){.transport = *transport, .transports = transports};
+    for (enum tern_transport i = 0; i < TERN_TRANSPORT_COUNT; i++)
+        if (transports & TERN_TRANSPORT_BIT(i))
+            sessions->dialers[i] = *transport;
+}
+
+static tern_err transports_make_quic(struct tern_swarm *s, tern_time now)
+{
+    struct tern_session_transport transport;
+    TERN_TRY(tern_quic_identity_new(s->mem, s->config.random, s->config.identity,
+                                    &s->sessions.quic_identity));
+    const struct tern_quic_options options = {
+        .mem = s->mem,
+        .random = s->config.random,
+        .identity = s->sessions.quic_identity,
+        .windows = &s->windows,
+        .metrics = s->config.metrics,
+        .wall = tern_swarm_wall(s, now),
+        .handshake_timeout_ns = s->config.upgrade_timeout_ns,
+        .keep_alive_ns = s->config.keepalive_ns / 2,
+    };
+    tern_err err = tern_quic_new(&options, now, &transport);
+    if (err != TERN_OK) {
+        tern_quic_identity_free(s->sessions.quic_identity);
+        s->sessions.quic_identity = NULL;
+        return err;
+    }
+    transports_add(s, &transport, TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC));
+    return TERN_OK;
+}
+
+tern_err tern_transports_need(struct tern_swarm *s, tern_time now, enum tern_transport transport)
+{
+    if (!tern_transport_on_udp(transport) || s->sessions.dialers[transport].ops != NULL)
+        return TERN_OK;
+    TERN_CHECK(transport == TERN_TRANSPORT_QUIC);
+    return transports_make_quic(s, now);
+}
+
+void tern_transports_wall(struct tern_swarm *s, tern_time now, tern_wall_time wall)
+{
+    const struct tern_session_transport *quic = &s->sessions.dialers[TERN_TRANSPORT_QUIC];
+    if (quic->ops != NULL)
+        tern_quic_set_wall(quic, now, wall);
+}
+
+void tern_transports_fini(struct tern_swarm *s)
+{
+    for (uint32_t i = 0; i < s->sessions.hubs_count; i++)
+        s->sessions.hubs[i].transport.ops->fini(s->sessions.hubs[i].transport.self);
+    s->sessions.hubs_count = 0;
+    if (s->sessions.quic_identity != NULL)
+        tern_quic_identity_free(s->sessions.quic_identity);
+}
