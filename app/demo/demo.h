@@ -37,6 +37,7 @@ struct demo_options {
     const char *from; /* first row, as in the file's first column */
     const char *dir;  /* NULL: one of its own */
     const char *ternd;
+    const char *transport; /* of the table in nodes.c: how the nodes connect */
     bool keep;
 };
 
@@ -106,10 +107,16 @@ struct demo_node {
 
 struct demo_nodes {
     struct demo_node all[DEMO_NODES_MAX];
+    const char *transport;
     size_t count;
     char dir[DEMO_PATH_SIZE];
     bool dir_is_ours;
 };
+
+/* nodes_transport finds a transport by its name or short name; NULL: it is none. nodes_transports
+ * lists all, with commas. */
+const char *nodes_transport(const char *name);
+void nodes_transports(char *text, size_t size);
 
 bool nodes_init(struct demo_nodes *nodes, const struct demo_options *options,
                 struct app_message *message);

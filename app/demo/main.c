@@ -62,6 +62,7 @@ static const struct option demo_flags[] = {
     {"data", required_argument, NULL, 'd'},
     {"from", required_argument, NULL, 'f'},
     {"dir", required_argument, NULL, 'D'},
+    {"transport", required_argument, NULL, 'T'},
     {"ternd", required_argument, NULL, 't'},
     {"keep", no_argument, NULL, 'k'},
     {"help", no_argument, NULL, 'h'},
@@ -80,6 +81,7 @@ static void demo_print_help(void)
           "block at\n"
           "                       the last common height, and money and energy balance\n"
           "  --nodes N            number of nodes, all authorities: 1 to 16 (4)\n"
+          "  --transport NAME     how the nodes connect: tcp, ws, quic-v1 (tcp)\n"
           "  --period-ms N        time between blocks (1000)\n"
           "  --rows-per-second N  hours of data replayed in a second (1)\n"
           "  --from TIME          the first hour, 2016-07-31T23:00 to 2017-07-31T22:00 local time\n"
@@ -98,6 +100,17 @@ static bool demo_number(const char *name, uint64_t min, uint64_t max, uint64_t *
         return true;
     fprintf(stderr, "run: --%s: a number from %llu to %llu is wanted\n", name,
             (unsigned long long)min, (unsigned long long)max);
+    return false;
+}
+
+static bool demo_transport(const char *name, const char **transport)
+{
+    char all[256];
+    *transport = nodes_transport(name);
+    if (*transport != NULL)
+        return true;
+    nodes_transports(all, sizeof all);
+    fprintf(stderr, "run: --transport: there is no \"%s\"; there is %s\n", name, all);
     return false;
 }
 
@@ -127,6 +140,9 @@ static int demo_take_flag(struct demo_options *options, int flag)
     case 'D':
         options->dir = optarg;
         options->keep = true;
+        break;
+    case 'T':
+        fine = demo_transport(optarg, &options->transport);
         break;
     case 't':
         options->ternd = optarg;
@@ -286,6 +302,7 @@ int main(int argc, char **argv)
     demo->options = (struct demo_options){.nodes = 4,
                                           .period_ms = 1000,
                                           .rows_per_s = 1,
+                                          .transport = "tcp",
                                           .data = "data/homes.csv",
                                           .from = "2016-08-01T08:00",
                                           .ternd = "build/app/ternd"};

@@ -13,11 +13,45 @@
 
 enum { NODES_START_MS = 30000, NODES_STOP_MS = 15000, NODES_POLL_MS = 20 };
 
+/* How the nodes may connect: names as in ternd's configuration, what is shorter, and where they
+ * listen. */
+static const struct {
+    const char *name, *alias, *listen;
+} nodes_ways[] = {
+    {"tcp", "tcp", "/ip4/127.0.0.1/tcp/0"},
+    {"ws", "websocket", "/ip4/127.0.0.1/tcp/0/ws"},
+    {"quic-v1", "quic", "/ip4/127.0.0.1/udp/0/quic-v1"},
+};
+
+const char *nodes_transport(const char *name)
+{
+    for (size_t i = 0; i < TERN_COUNT_OF(nodes_ways); i++)
+        if (strcmp(name, nodes_ways[i].name) == 0 || strcmp(name, nodes_ways[i].alias) == 0)
+            return nodes_ways[i].name;
+    return NULL;
+}
+
+void nodes_transports(char *text, size_t size)
+{
+    size_t used = 0;
+    for (size_t i = 0; i < TERN_COUNT_OF(nodes_ways) && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%s", i == 0 ? "" : ", ",
+                                 nodes_ways[i].name);
+}
+
+static const char *nodes_listen(const char *transport)
+{
+    size_t i = 0;
+    while (strcmp(nodes_ways[i].name, transport) != 0)
+        i++;
+    return nodes_ways[i].listen;
+}
+
 bool nodes_init(struct demo_nodes *nodes, const struct demo_options *options,
                 struct app_message *message)
 {
     const char *tmp = getenv("TMPDIR");
-    *nodes = (struct demo_nodes){.count = options->nodes};
+    *nodes = (struct demo_nodes){.count = options->nodes, .transport = options->transport};
     if (options->dir != NULL) {
         snprintf(nodes->dir, sizeof nodes->dir, "%s", options->dir);
         if (mkdir(nodes->dir, 0700) != 0)
@@ -47,10 +81,11 @@ static bool nodes_write_config(const struct demo_nodes *nodes, size_t index,
                      "data_dir: .\n"
                      "genesis: ../genesis.json\n"
                      "network:\n"
-                     "  listen: [/ip4/127.0.0.1/tcp/0]\n"
+                     "  listen: [%s]\n"
+                     "  transports: [%s]\n"
                      "  peers_want: %zu\n"
                      "  bootstrap: [",
-                     nodes->count - 1);
+                     nodes_listen(nodes->transport), nodes->transport, nodes->count - 1);
     size = (size_t)n;
     for (size_t i = 0; i < index; i++)
         size += (size_t)snprintf(text + size, sizeof text - size, "%s\"%s\"", i == 0 ? "" : ", ",
