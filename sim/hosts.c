@@ -169,6 +169,8 @@ static tern_err host_begin(struct sim_host *host, const struct sim_node_start *s
                                                tern_view_str(SIM_TOPIC), 0));
     TERN_TRY(tern_app_streams_handle(tern_host_core_streams(host->core), tern_view_str(SIM_ECHO),
                                      TERN_STREAM_BULK));
+    if (host->hosts->options.early)
+        TERN_TRY(tern_swarm_allow_early(tern_host_core_swarm(host->core), tern_view_str(SIM_ECHO)));
     host_address(host->hosts, host->node, false, &address);
     TERN_TRY(tern_swarm_listen(tern_host_core_swarm(host->core), &address));
     if (host->node == 0 || host->hosts->options.no_bootstrap)
@@ -330,6 +332,18 @@ static tern_peer host_peer(const struct sim_hosts *hosts, uint32_t from, uint32_
 {
     return tern_swarm_find_peer(tern_host_core_swarm(host_at(hosts, from)->core),
                                 &host_at(hosts, to)->id);
+}
+
+bool sim_hosts_part(struct sim_hosts *hosts, uint32_t from, uint32_t to)
+{
+    struct sim_host *host = host_at(hosts, from);
+    tern_peer peer = host_peer(hosts, from, to);
+    if (peer == 0)
+        return false;
+    tern_swarm_disconnect(tern_host_core_swarm(host->core), sim_world_now(hosts->world), peer,
+                          TERN_CONNECTION_CODE_NONE);
+    host_kick(host);
+    return true;
 }
 
 bool sim_hosts_ping(struct sim_hosts *hosts, uint32_t from, uint32_t to)

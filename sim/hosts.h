@@ -35,6 +35,7 @@ struct sim_hosts_options {
     bool book_saved;
     bool no_bootstrap;
     bool kept;              /* the bootstrap host is kept instead: a static peer */
+    bool early;             /* echo streams may go in a first flight */
     bool quiet;             /* no topic is subscribed to */
     bool exact;             /* segments are never cut */
     tern_time keepalive_ns; /* 0: as the defaults have it */
@@ -94,6 +95,8 @@ bool sim_hosts_run_until(struct sim_hosts *hosts, bool (*done)(const struct sim_
 uint32_t sim_hosts_publish(struct sim_hosts *hosts, uint32_t from);
 /* sim_hosts_dial dials `to` by address. */
 void sim_hosts_dial(struct sim_hosts *hosts, uint32_t from, uint32_t to);
+/* sim_hosts_part ends their connection; false: they had none. */
+bool sim_hosts_part(struct sim_hosts *hosts, uint32_t from, uint32_t to);
 /* sim_hosts_ping pings a connected host; false: it is not connected. */
 bool sim_hosts_ping(struct sim_hosts *hosts, uint32_t from, uint32_t to);
 /* sim_hosts_echo sends one byte on an echo stream to a connected host; false: not connected. */

@@ -86,6 +86,7 @@ static void bad_lines_lose_nothing(void **state)
 static void begin_pair(const struct way *way, uint64_t seed, tern_time latency)
 {
     struct sim_hosts_options options = options_of(way, seed, 2);
+    options.early = true;
     options.path.latency_ns = latency;
     options.exact = true;
     options.no_bootstrap = true;
@@ -120,6 +121,24 @@ static void a_first_byte_takes_as_few_round_trips_as_it_can(void **state)
             fail_msg("%s: %.3f round trips", ways[i].name, (double)took / (double)(2 * latency));
         sim_hosts_fini(&hosts);
     }
+}
+
+/* Who was here before says the first bytes of a protocol that declares replay harmless at once. */
+static void a_resumed_session_answers_after_one_round_trip(void **state)
+{
+    (void)state;
+    const tern_time latency = 100 * TERN_MILLISECOND;
+    begin_pair(&ways[TERN_COUNT_OF(ways) - 1], 50, latency);
+    (void)first_byte_time();
+    for (int i = 0; i < 3; i++) {
+        assert_true(sim_hosts_part(&hosts, 0, 1));
+        sim_hosts_run_for(&hosts, 5 * TERN_SECOND);
+        assert_false(sim_hosts_connected(&hosts, 0, 1));
+        tern_time took = first_byte_time();
+        if (took < 2 * latency || took >= 2 * latency + 10 * TERN_MILLISECOND)
+            fail_msg("%.3f round trips", (double)took / (double)(2 * latency));
+    }
+    sim_hosts_fini(&hosts);
 }
 
 /* A NAT gives the dialler another port in the middle of a transfer, and another network address
@@ -177,6 +196,7 @@ int main(void)
         cmocka_unit_test(hosts_find_each_other_and_gossip),
         cmocka_unit_test(bad_lines_lose_nothing),
         cmocka_unit_test(a_first_byte_takes_as_few_round_trips_as_it_can),
+        cmocka_unit_test(a_resumed_session_answers_after_one_round_trip),
         cmocka_unit_test(a_session_outlives_its_address),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
     };

@@ -243,6 +243,12 @@ typedef uint64_t tern_stream_handle;
  * STREAM_OPENED event. TERN_ERR_EXISTS, TERN_ERR_FULL, TERN_ERR_INVALID. */
 TERN_API tern_err tern_host_handle(struct tern_host *host, const char *protocol);
 
+/* tern_host_allow_early declares of a protocol that is taken that a recording of a stream's first
+ * bytes, sent again by somebody else, does no harm. Its streams may then be opened, and are served,
+ * in the first flight of a connection over QUIC to a peer that was connected before: an answer
+ * takes one round trip. TERN_ERR_NOT_FOUND: the protocol is not taken. */
+TERN_API tern_err tern_host_allow_early(struct tern_host *host, const char *protocol);
+
 /* tern_stream_open opens a stream to a connected peer; it may be written at once.
  * TERN_ERR_NOT_FOUND: not connected; SCOPE_STREAMS, FULL, MEMORY. Whether the peer speaks the
  * protocol shows in a STREAM_READY or STREAM_ENDED (NO_PROTOCOL) event. */

@@ -384,6 +384,15 @@ tern_err tern_host_handle(struct tern_host *host, const char *protocol)
     return err;
 }
 
+tern_err tern_host_allow_early(struct tern_host *host, const char *protocol)
+{
+    tern_time now = host_enter(host);
+    tern_err err =
+        tern_swarm_allow_early(tern_host_core_swarm(host->core), tern_view_str(protocol));
+    host_leave(host, now);
+    return err;
+}
+
 /* The name of a protocol asked for lives as long as the host: a program uses few. */
 static const char *host_intern_name(struct tern_host *host, const char *name)
 {

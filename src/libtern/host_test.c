@@ -422,6 +422,7 @@ static void bad_arguments_get_errors(void **state)
     assert_int_equal(tern_stream_open(p->a, tern_host_peer_id(p->b), "/x", &stream),
                      TERN_ERR_NOT_FOUND);
     assert_int_equal(tern_host_handle(p->a, "no slash"), TERN_ERR_INVALID);
+    assert_int_equal(tern_host_allow_early(p->a, "/not/handled/1"), TERN_ERR_NOT_FOUND);
     assert_int_equal(tern_host_start(p->a), TERN_ERR_EXISTS);
 }
 

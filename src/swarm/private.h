@@ -770,6 +770,11 @@ bool tern_listeners_at(const struct tern_swarm *s, uint16_t port);
 void tern_listeners_address(const struct tern_swarm *s, const struct tern_route *route,
                             struct tern_multiaddr *address);
 
+/* --- swarm.c --- */
+
+/* tern_swarm_find_place finds a protocol that is served here; NULL: it is not. */
+struct swarm_place *tern_swarm_find_place(struct tern_swarm *s, struct tern_view name);
+
 /* --- transports.c --- */
 
 /* tern_transports_supports: may this transport be used? */

@@ -301,11 +301,23 @@ static tern_err streams_offer(struct tern_swarm *s, const struct tern_stream_off
     return TERN_OK;
 }
 
+/* May the first bytes go before the remote has proven to be there? So it has been declared, by whom
+ * opens the stream, or of a protocol that is served here, too. */
+static bool streams_early(struct tern_swarm *s, const struct tern_stream_offer *offer)
+{
+    const struct swarm_place *place =
+        offer->names_count == 1 ? tern_swarm_find_place(s, offer->names[0]) : NULL;
+    return offer->replay_harmless ||
+           (place != NULL && s->protocols[place - s->places].replay_harmless);
+}
+
 /* streams_open opens a stream that has been charged. */
 static tern_err streams_open(struct tern_swarm *s, tern_time now, struct swarm_conn *c,
-                             const struct tern_stream_offer *offer, struct swarm_stream *stream)
+                             const struct tern_stream_offer *asked, struct swarm_stream *stream)
 {
-    TERN_TRY(tern_conn_open_stream(c->core, now, offer, &stream->id));
+    struct tern_stream_offer offer = *asked;
+    offer.replay_harmless = streams_early(s, asked);
+    TERN_TRY(tern_conn_open_stream(c->core, now, &offer, &stream->id));
     tern_conns_touch(s, c);
     tern_err err = streams_reserve(s, c, streams_slot(stream->id));
     if (err != TERN_OK)

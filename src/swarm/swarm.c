@@ -196,7 +196,7 @@ tern_err tern_swarm_add_service(struct tern_swarm *s, const struct tern_service_
     return TERN_OK;
 }
 
-static struct swarm_place *swarm_find_place(struct tern_swarm *s, struct tern_view name)
+struct swarm_place *tern_swarm_find_place(struct tern_swarm *s, struct tern_view name)
 {
     for (size_t i = 0; i < s->protocol_table.count; i++)
         if (s->places[i].protocol != NULL && tern_view_equal(s->protocols[i].name, name))
@@ -207,7 +207,7 @@ static struct swarm_place *swarm_find_place(struct tern_swarm *s, struct tern_vi
 tern_err tern_swarm_handle(struct tern_swarm *s, const struct tern_protocol *protocol)
 {
     TERN_CHECK(protocol->handler < s->services_count && protocol->name.size > 0);
-    if (swarm_find_place(s, protocol->name) != NULL)
+    if (tern_swarm_find_place(s, protocol->name) != NULL)
         return TERN_ERR_EXISTS;
     for (size_t i = 0; i < TERN_SWARM_PROTOCOLS_MAX; i++) {
         struct swarm_place *place = &s->places[i];
@@ -226,9 +226,18 @@ tern_err tern_swarm_handle(struct tern_swarm *s, const struct tern_protocol *pro
     return TERN_ERR_FULL;
 }
 
+tern_err tern_swarm_allow_early(struct tern_swarm *s, struct tern_view name)
+{
+    const struct swarm_place *place = tern_swarm_find_place(s, name);
+    if (place == NULL)
+        return TERN_ERR_NOT_FOUND;
+    s->protocols[place - s->places].replay_harmless = true;
+    return TERN_OK;
+}
+
 void tern_swarm_unhandle(struct tern_swarm *s, struct tern_view name)
 {
-    struct swarm_place *place = swarm_find_place(s, name);
+    struct swarm_place *place = tern_swarm_find_place(s, name);
     if (place == NULL)
         return;
     /* An empty name is what no remote can agree on; streams that are open go on. */

@@ -235,6 +235,10 @@ TERN_NODISCARD tern_err tern_swarm_add_service(struct tern_swarm *swarm,
  * protocol->name is borrowed until tern_swarm_unhandle or the end. TERN_ERR_EXISTS, FULL. */
 TERN_NODISCARD tern_err tern_swarm_handle(struct tern_swarm *swarm,
                                           const struct tern_protocol *protocol);
+/* tern_swarm_allow_early declares a protocol that is served here to be replay_harmless: its streams
+ * may be opened, and are served, in the first flight of a session that is resumed (QUIC).
+ * TERN_ERR_NOT_FOUND: it is not served. */
+TERN_NODISCARD tern_err tern_swarm_allow_early(struct tern_swarm *swarm, struct tern_view name);
 void tern_swarm_unhandle(struct tern_swarm *swarm, struct tern_view name);
 const struct tern_protocol_table *tern_swarm_protocols(const struct tern_swarm *swarm);
 

@@ -362,6 +362,7 @@ tern_err tern_exchange_new(struct tern_mem *mem, struct tern_random *random,
         err = tern_swarm_handle(swarm, &(struct tern_protocol){.name = exchange_name,
                                                                .handler = x->number,
                                                                .class = TERN_STREAM_CONTROL,
+                                                               .replay_harmless = true,
                                                                .inbound_per_peer_max = 2});
     if (err != TERN_OK) {
         tern_exchange_free(x);

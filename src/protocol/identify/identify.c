@@ -534,12 +534,16 @@ static tern_err identify_register(struct tern_identify *identify)
 {
     const struct tern_view names[] = {identify_name, identify_push_name};
     TERN_TRY(tern_swarm_add_service(identify->swarm, &identify_ops, identify, &identify->number));
-    for (size_t i = 0; i < TERN_COUNT_OF(names); i++)
-        TERN_TRY(
-            tern_swarm_handle(identify->swarm, &(struct tern_protocol){.name = names[i],
-                                                                       .handler = identify->number,
-                                                                       .class = TERN_STREAM_CONTROL,
-                                                                       .inbound_per_peer_max = 2}));
+    for (size_t i = 0; i < TERN_COUNT_OF(names); i++) {
+        const struct tern_protocol protocol = {
+            .name = names[i],
+            .handler = identify->number,
+            .class = TERN_STREAM_CONTROL,
+            .inbound_per_peer_max = 2,
+            .replay_harmless = i == 0, /* an old push would take the place of a newer one */
+        };
+        TERN_TRY(tern_swarm_handle(identify->swarm, &protocol));
+    }
     return TERN_OK;
 }
 

@@ -209,7 +209,8 @@ tern_err tern_ping_new(struct tern_mem *mem, struct tern_random *random, struct 
         err = tern_swarm_handle(swarm, &(struct tern_protocol){.name = ping_name,
                                                                .handler = ping->number,
                                                                .class = TERN_STREAM_CONTROL,
-                                                               .inbound_per_peer_max = 2});
+                                                               .inbound_per_peer_max = 2,
+                                                               .replay_harmless = true});
     if (err != TERN_OK) {
         tern_ping_free(ping);
         return err;
