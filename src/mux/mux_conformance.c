@@ -187,8 +187,8 @@ static void a_reset_ends_both_sides_at_once(void **state)
         assert_int_equal(mux_read_err(b, ids[1 - resetter]), TERN_ERR_STALE);
         assert_int_equal(mux_end_count(a, TERN_MUX_RESET, ids[resetter]), 0);
         assert_int_equal(mux_end_count(a, TERN_MUX_CLOSED, ids[resetter]), 0);
-        assert_int_equal(a->scope.used[TERN_RESOURCE_MEMORY], 0);
-        assert_int_equal(b->scope.used[TERN_RESOURCE_MEMORY], 0);
+        assert_int_equal(a->scope.used[TERN_RESOURCE_MEMORY], a->rest[TERN_RESOURCE_MEMORY]);
+        assert_int_equal(b->scope.used[TERN_RESOURCE_MEMORY], b->rest[TERN_RESOURCE_MEMORY]);
     }
     conformance_end(pair);
 }
@@ -596,8 +596,8 @@ static void a_scope_that_is_full_refuses_streams_not_the_session(void **state)
     struct mux_pair *pair = conformance_pair(state);
     struct mux_end *a = &pair->ends[0];
     struct mux_end *b = &pair->ends[1];
-    b->scope.limits.max[TERN_RESOURCE_STREAMS_IN] = 2;
-    a->scope.limits.max[TERN_RESOURCE_STREAMS_OUT] = 4;
+    b->scope.limits.max[TERN_RESOURCE_STREAMS_IN] = b->rest[TERN_RESOURCE_STREAMS_IN] + 2;
+    a->scope.limits.max[TERN_RESOURCE_STREAMS_OUT] = a->rest[TERN_RESOURCE_STREAMS_OUT] + 4;
     tern_stream_id ids[4];
     for (int i = 0; i < 4; i++) {
         ids[i] = mux_open(a, TERN_STREAM_BULK);

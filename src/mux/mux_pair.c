@@ -36,6 +36,13 @@ static void mux_end_fini(struct mux_end *end)
     tern_mem_fini(&end->mem);
 }
 
+/* pair_note_rest notes what is charged before there is any stream. */
+static void pair_note_rest(struct mux_pair *pair)
+{
+    for (int i = 0; i < 2; i++)
+        memcpy(pair->ends[i].rest, pair->ends[i].scope.used, sizeof pair->ends[i].rest);
+}
+
 /* pair_connect makes two sessions of one. */
 static bool pair_connect(struct mux_pair *pair)
 {
@@ -52,6 +59,7 @@ static bool pair_connect(struct mux_pair *pair)
     for (int i = 0; i < 2; i++)
         pair->ends[i].mux = sessions->sessions[i].mux;
     pair->now = sessions->world.now;
+    pair_note_rest(pair);
     return true;
 }
 
@@ -74,6 +82,7 @@ bool mux_pair_init(struct mux_pair *pair, const struct tern_mux_factory *factory
         if (factory->make(i == 0, &end->mem, &end->scope, &end->windows, &end->mux) != TERN_OK)
             return false;
     }
+    pair_note_rest(pair);
     return true;
 }
 

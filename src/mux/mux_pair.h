@@ -45,6 +45,7 @@ struct mux_end {
     size_t log_count;
     uint64_t sent_bytes;
     struct mux_wire wire; /* from here */
+    uint64_t rest[TERN_RESOURCE_COUNT]; /* of scope, that a muxer without streams uses */
 };
 
 struct mux_pair {

@@ -2,6 +2,7 @@
  * Making a session, dialled or accepted, and freeing it.
  */
 #include "quic/quic_internal.h"
+#include "wire/multihash.h"
 
 enum {
     CONN_DCID_SIZE = 16, /* of a dialler's first packets */
@@ -126,7 +127,7 @@ static void conn_dealloc(struct tern_quic_conn *conn)
     if (conn->key_set)
         tern_public_key_fini(&conn->key);
     tern_mem_free(quic->mem, conn->expected, sizeof *conn->expected);
-    tern_mem_free(quic->mem, conn->hashes, sizeof *conn->hashes);
+    tern_mem_free(quic->mem, conn->web, sizeof *conn->web);
     tern_mem_free(quic->mem, conn, sizeof *conn);
 }
 
@@ -234,17 +235,26 @@ static tern_err conn_dial_with(struct tern_quic_conn *conn, const struct tern_se
     return err == TERN_ERR_CORRUPT ? conn_client_tls(conn, dial->server_name, NULL) : err;
 }
 
-/* conn_keep_hashes keeps those of SHA-256, the first few. */
-static tern_err conn_keep_hashes(struct tern_quic_conn *conn, const struct tern_session_dial *dial)
+/* conn_keep_web keeps the server's name, and of the hashes those of SHA-256, the first few. */
+static tern_err conn_keep_web(struct tern_quic_conn *conn, const struct tern_session_dial *dial)
 {
-    conn->hashes = tern_mem_zalloc(conn->quic->mem, sizeof *conn->hashes);
-    if (conn->hashes == NULL)
+    conn->web = tern_mem_zalloc(conn->quic->mem, sizeof *conn->web);
+    if (conn->web == NULL)
         return TERN_ERR_MEMORY;
-    struct quic_hashes *hashes = conn->hashes;
-    for (size_t i = 0; i < dial->certhashes_count && hashes->count < QUIC_HASHES_MAX; i++)
-        if (dial->certhashes[i].size == QUIC_HASH_SIZE)
-            memcpy(hashes->multihashes[hashes->count++], dial->certhashes[i].data, QUIC_HASH_SIZE);
-    return hashes->count == 0 ? TERN_ERR_UNSUPPORTED : TERN_OK;
+    struct quic_web *web = conn->web;
+    if (dial->server_name.size > sizeof web->server_name)
+        return TERN_ERR_INVALID;
+    tern_copy(web->server_name, dial->server_name.data, dial->server_name.size);
+    web->server_name_size = dial->server_name.size;
+    for (size_t i = 0; i < dial->certhashes_count && web->hashes_count < QUIC_HASHES_MAX; i++) {
+        uint8_t *to = web->multihashes[web->hashes_count];
+        const struct tern_view *hash = &dial->certhashes[i];
+        if (hash->size != QUIC_HASH_SIZE || hash->data[0] != TERN_MULTIHASH_SHA2_256)
+            continue;
+        memcpy(to, hash->data, QUIC_HASH_SIZE);
+        web->hashes_count++;
+    }
+    return web->hashes_count == 0 ? TERN_ERR_UNSUPPORTED : TERN_OK;
 }
 
 /* conn_keep copies what is needed of a dial behind the call. */
@@ -259,7 +269,7 @@ static tern_err conn_keep(struct tern_quic_conn *conn, const struct tern_session
     if (dial->certhashes_count == 0)
         return TERN_OK;
     conn->alpn = QUIC_ALPN_H3;
-    return conn_keep_hashes(conn, dial);
+    return conn_keep_web(conn, dial);
 }
 
 tern_err quic_conn_dial(struct quic *quic, const struct tern_session_dial *dial, uint16_t socket,

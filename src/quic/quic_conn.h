@@ -30,6 +30,9 @@ struct tern_quic_upper {
      * inside of it nothing of the connection may be called but tern_quic_conn_server. */
     tern_err (*attach)(void *self, tern_time now, struct tern_quic_conn *conn,
                        struct tern_session *session);
+    /* code_in is what a code that came in RESET_STREAM or STOP_SENDING is to the owner; STOP_SENDING
+     * with what is 0 to it is no reset (quic.h). NULL: the same, as far as it fits. */
+    uint32_t (*code_in)(uint64_t code);
 };
 
 /* tern_quic_set_upper serves ALPN "h3" for the upper with the certificate, which may be changed at
@@ -46,6 +49,13 @@ struct tern_session tern_quic_conn_session(struct tern_quic_conn *conn);
 /* tern_quic_conn_server: was the connection accepted? */
 bool tern_quic_conn_server(const struct tern_quic_conn *conn);
 
+/* Of the dial: who is expected (NULL: anyone), the multihashes of SHA-256 that it came with (at most
+ * max; borrowed until the session's fini; how many), and the server's name (empty: none). */
+const struct tern_peer_id *tern_quic_conn_expected(const struct tern_quic_conn *conn);
+size_t tern_quic_conn_certhashes(const struct tern_quic_conn *conn, struct tern_view *out,
+                                 size_t max);
+struct tern_view tern_quic_conn_server_name(const struct tern_quic_conn *conn);
+
 /* tern_quic_conn_tell lets the owner look at its session: the upper has news that did not come from
  * the connection. */
 void tern_quic_conn_tell(struct tern_quic_conn *conn);
@@ -55,6 +65,9 @@ TERN_NODISCARD tern_err tern_quic_conn_open_one_way(struct tern_quic_conn *conn,
                                                     enum tern_stream_class class,
                                                     tern_stream_id *stream);
 bool tern_quic_conn_one_way(const struct tern_quic_conn *conn, tern_stream_id stream);
+
+/* tern_quic_conn_ended: has all that the remote sends on the stream been received? */
+bool tern_quic_conn_ended(const struct tern_quic_conn *conn, tern_stream_id stream);
 
 /* tern_quic_conn_wire_id is the stream's number on the wire; -1: it has none yet. */
 int64_t tern_quic_conn_wire_id(const struct tern_quic_conn *conn, tern_stream_id stream);

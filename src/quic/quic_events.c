@@ -33,9 +33,7 @@ static tern_err events_identify(struct tern_quic_conn *conn, struct tern_public_
 static tern_err events_certificate_web(struct tern_quic_conn *conn, struct tern_view der)
 {
     struct tern_view views[QUIC_HASHES_MAX];
-    size_t count = conn->hashes == NULL ? 0 : conn->hashes->count;
-    for (size_t i = 0; i < count; i++)
-        views[i] = tern_view_of(conn->hashes->multihashes[i], QUIC_HASH_SIZE);
+    size_t count = tern_quic_conn_certhashes(conn, views, TERN_COUNT_OF(views));
     const struct tern_certificate_hashes hashes = {.multihashes = views, .count = count};
     return tern_certificate_check_web(der, quic_wall(conn->quic), &hashes, &conn->tls_fault);
 }

@@ -45,6 +45,7 @@ enum {
     QUIC_HASHES_MAX = 8,
     QUIC_HASH_SIZE = 2 + TERN_SHA256_SIZE, /* a multihash */
     QUIC_ONE_WAY_MAX = 32,                 /* streams that an h3 remote alone writes to */
+    QUIC_SERVER_NAME_MAX = 255,
 };
 
 /* Of the end, when there is nothing to be said. */
@@ -71,10 +72,12 @@ struct quic_stream {
 
 /* --- sessions --- */
 
-/* What the certificate may be that a dial of h3 meets. */
-struct quic_hashes {
-    size_t count;
+/* What is kept of a dial of h3: what the certificate may be that it meets, and the server's name. */
+struct quic_web {
+    size_t hashes_count;
+    size_t server_name_size;
     uint8_t multihashes[QUIC_HASHES_MAX][QUIC_HASH_SIZE];
+    uint8_t server_name[QUIC_SERVER_NAME_MAX];
 };
 
 enum quic_news {
@@ -103,7 +106,7 @@ struct tern_quic_conn {
     struct tern_peer_id peer;
     struct tern_public_key key;
     struct tern_secure_remote remote;
-    struct quic_hashes *hashes; /* owned: of the certificate, where ALPN is h3; NULL: none */
+    struct quic_web *web;       /* owned: of a dial of h3; NULL: none */
     struct tern_session front;  /* where the owner's calls go: the upper's when it is attached */
     enum quic_alpn alpn;
 

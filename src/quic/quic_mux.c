@@ -358,6 +358,33 @@ bool tern_quic_conn_one_way(const struct tern_quic_conn *conn, tern_stream_id st
     return s != NULL && (s->base.flags & QUIC_ONE_WAY) != 0;
 }
 
+bool tern_quic_conn_ended(const struct tern_quic_conn *conn, tern_stream_id stream)
+{
+    const struct quic_stream *s = mux_find(conn, stream);
+    return s != NULL && (s->base.flags & MUX_FIN_RECEIVED) != 0;
+}
+
+const struct tern_peer_id *tern_quic_conn_expected(const struct tern_quic_conn *conn)
+{
+    return conn->expected;
+}
+
+size_t tern_quic_conn_certhashes(const struct tern_quic_conn *conn, struct tern_view *out,
+                                 size_t max)
+{
+    size_t count = conn->web == NULL ? 0 : tern_min_size(conn->web->hashes_count, max);
+    for (size_t i = 0; i < count; i++)
+        out[i] = tern_view_of(conn->web->multihashes[i], QUIC_HASH_SIZE);
+    return count;
+}
+
+struct tern_view tern_quic_conn_server_name(const struct tern_quic_conn *conn)
+{
+    if (conn->web == NULL)
+        return tern_view_of(NULL, 0);
+    return tern_view_of(conn->web->server_name, conn->web->server_name_size);
+}
+
 int64_t tern_quic_conn_wire_id(const struct tern_quic_conn *conn, tern_stream_id stream)
 {
     const struct quic_stream *s = mux_find(conn, stream);

@@ -164,12 +164,21 @@ void quic_stream_drop_id(struct tern_quic_conn *conn, struct quic_stream *stream
     stream_settle(conn, stream);
 }
 
+/* stream_code is what a code on the wire is to the owner. */
+static uint32_t stream_code(const struct tern_quic_conn *conn, uint64_t code)
+{
+    const struct tern_quic_upper *upper = &conn->quic->upper;
+    if (conn->alpn != QUIC_ALPN_LIBP2P && upper->code_in != NULL)
+        return upper->code_in(code);
+    return (uint32_t)(code > UINT32_MAX ? UINT32_MAX : code);
+}
+
 /* stream_die is a reset that was not the owner's: it is told, if it has heard of the stream. */
-static void stream_die(struct tern_quic_conn *conn, struct quic_stream *stream, uint64_t code)
+static void stream_die(struct tern_quic_conn *conn, struct quic_stream *stream, uint32_t code)
 {
     struct tern_mux_stream *base = &stream->base;
     stream_mute(conn, stream);
-    base->code = (uint32_t)(code > UINT32_MAX ? UINT32_MAX : code);
+    base->code = code;
     base->flags |= MUX_DEAD;
     if (base->flags & MUX_NEWS_OPENED) {
         base->flags &= ~(uint32_t)(MUX_NEWS_OPENED | MUX_NEWS_READABLE | MUX_NEWS_WRITABLE);
@@ -264,7 +273,7 @@ int quic_stream_remote_reset(struct tern_quic_conn *conn, struct quic_stream *st
     int64_t wire = stream->wire;
     bool writes = !(stream->base.flags & QUIC_ONE_WAY);
     if (!stream_dead(stream))
-        stream_die(conn, stream, code);
+        stream_die(conn, stream, stream_code(conn, code));
     return writes ? ngtcp2_conn_shutdown_stream_write(conn->ng, 0, wire, code) : 0;
 }
 
@@ -280,8 +289,9 @@ int quic_stream_closed(struct tern_quic_conn *conn, struct quic_stream *stream, 
     stream_release(conn, stream, 0);
     base->flags &= ~((uint32_t)QUIC_ON_WIRE | MUX_RST_DUE);
     if (!stream_dead(stream) && !(base->flags & MUX_FIN_SENT)) {
-        if (code != QUIC_CODE_NONE)
-            stream_die(conn, stream, code);
+        uint32_t told = stream_code(conn, code);
+        if (told != QUIC_CODE_NONE)
+            stream_die(conn, stream, told);
         else
             quic_stream_stop(conn, stream);
     }
