@@ -5,6 +5,7 @@
 #include <ngtcp2/ngtcp2_crypto.h>
 
 #include "quic/quic_internal.h"
+#include "quic/quic_partial_reset.h"
 
 /* TLS alert unexpected_message. */
 enum { ALERT_UNEXPECTED_MESSAGE = 10 };
@@ -330,6 +331,20 @@ static int events_new_keys(ngtcp2_conn *ng, uint8_t *rx_secret, uint8_t *tx_secr
                                        rx_now, tx_now, size, user_data);
 }
 
+/* events_decrypt opens a packet, and makes its frames such as ngtcp2 knows. */
+static int events_decrypt(uint8_t *to, const ngtcp2_crypto_aead *aead,
+                          const ngtcp2_crypto_aead_ctx *context, const uint8_t *from, size_t size,
+                          const uint8_t *nonce, size_t nonce_size, const uint8_t *header,
+                          size_t header_size)
+{
+    int code = ngtcp2_crypto_decrypt_cb(to, aead, context, from, size, nonce, nonce_size, header,
+                                        header_size);
+    bool is_long = header_size > 0 && (header[0] & 0x80) != 0;
+    if (code == 0 && !is_long)
+        quic_partial_reset_rewrite(to, size - aead->max_overhead);
+    return code;
+}
+
 /* --- streams --- */
 
 static int events_opened(ngtcp2_conn *ng, int64_t wire, void *user_data)
@@ -397,7 +412,7 @@ static int events_more_streams(ngtcp2_conn *ng, uint64_t limit, void *user_data)
 #define EVENTS_OF_BOTH                                                                             \
     .recv_crypto_data = events_crypto, .handshake_completed = events_completed,                    \
     .recv_version_negotiation = events_version, .encrypt = ngtcp2_crypto_encrypt_cb,               \
-    .decrypt = ngtcp2_crypto_decrypt_cb, .hp_mask = ngtcp2_crypto_hp_mask_cb,                      \
+    .decrypt = events_decrypt, .hp_mask = ngtcp2_crypto_hp_mask_cb,                      \
     .recv_stream_data = events_data, .acked_stream_data_offset = events_acked,                     \
     .stream_open = events_opened, .stream_close = events_closed,                                   \
     .recv_stateless_reset = events_was_reset,                                                      \

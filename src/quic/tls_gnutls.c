@@ -10,6 +10,7 @@
 #include "crypto/secret.h"
 #include "crypto/sha256.h"
 #include "quic/quic.h"
+#include "quic/quic_partial_reset.h"
 
 /* AES-128-GCM first, whatever the remote prefers: it is what GnuTLS is fast at. */
 static const char tls_priority[] =
@@ -25,10 +26,19 @@ static const char *const tls_alpn_names[QUIC_ALPN_COUNT] = {
 /* TLS extensions (RFC 8446, sections 4.2.10 and 4.2.11). */
 enum { TLS_EXTENSION_PSK = 41, TLS_EXTENSION_EARLY_DATA = 42 };
 
+enum { TLS_PARAMS_SIZE_MAX = 512 };
+
+/* A certificate and its key, shared by those sessions that show it: it may be replaced meanwhile. */
+struct tls_credentials {
+    struct tern_mem *mem;
+    gnutls_certificate_credentials_t certificate;
+    uint32_t refs;
+};
+
 struct tern_quic_identity {
     struct tern_mem *mem;
     gnutls_priority_t priority;
-    gnutls_certificate_credentials_t credentials[QUIC_ALPN_COUNT]; /* NULL: not served */
+    struct tls_credentials *credentials[QUIC_ALPN_COUNT]; /* NULL: not served */
     gnutls_certificate_credentials_t nobody; /* of a client that shows no certificate */
     uint8_t secret[TERN_SHA256_SIZE];
 };
@@ -49,6 +59,8 @@ struct quic_tls {
     const struct quic_tls_owner *owner;
     struct quic_tls_server *server;
     const tern_time *now;
+    struct tls_credentials *shown; /* a reference; NULL: none */
+    enum quic_alpn alpn;           /* a server's: chosen by the ClientHello */
     bool keyed;  /* the keys of tickets are chosen */
     bool judged; /* the owner has seen the remote's certificate */
     bool ticket_early;
@@ -89,23 +101,53 @@ static int tls_verify(gnutls_session_t session)
     return quic_tls_judge(tls_of(session)) == TERN_OK ? 0 : -1;
 }
 
+static void tls_credentials_unref(struct tls_credentials *credentials)
+{
+    if (credentials == NULL || --credentials->refs > 0)
+        return;
+    gnutls_certificate_free_credentials(credentials->certificate);
+    tern_mem_free(credentials->mem, credentials, sizeof *credentials);
+}
+
+/* tls_show gives the session what it shows from now on. A code of GnuTLS's. */
+static int tls_show(struct quic_tls *tls, struct tls_credentials *credentials)
+{
+    tls_credentials_unref(tls->shown);
+    tls->shown = credentials;
+    credentials->refs++;
+    return gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, credentials->certificate);
+}
+
+static int tls_credentials_fill(struct tls_credentials *credentials,
+                                const struct tern_certificate *certificate)
+{
+    const gnutls_datum_t der = tls_datum(tern_view_of(certificate->der, certificate->der_size));
+    const gnutls_datum_t key = tls_datum(tern_view_of(certificate->key, TERN_CERTIFICATE_KEY_SIZE));
+    int code = gnutls_certificate_allocate_credentials(&credentials->certificate);
+    if (code != 0)
+        return code;
+    code = gnutls_certificate_set_x509_key_mem(credentials->certificate, &der, &key,
+                                               GNUTLS_X509_FMT_DER);
+    if (code < 0)
+        gnutls_certificate_free_credentials(credentials->certificate);
+    return code < 0 ? code : 0;
+}
+
 tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn alpn,
                            const struct tern_certificate *certificate)
 {
-    gnutls_certificate_credentials_t credentials;
-    int code = gnutls_certificate_allocate_credentials(&credentials);
-    if (code != 0)
-        return tls_error(code);
-    const gnutls_datum_t der = tls_datum(tern_view_of(certificate->der, certificate->der_size));
-    const gnutls_datum_t key = tls_datum(tern_view_of(certificate->key, TERN_CERTIFICATE_KEY_SIZE));
-    code = gnutls_certificate_set_x509_key_mem(credentials, &der, &key, GNUTLS_X509_FMT_DER);
-    if (code < 0) {
-        gnutls_certificate_free_credentials(credentials);
+    struct tls_credentials *credentials = tern_mem_zalloc(identity->mem, sizeof *credentials);
+    if (credentials == NULL)
+        return TERN_ERR_MEMORY;
+    credentials->mem = identity->mem;
+    credentials->refs = 1;
+    int code = tls_credentials_fill(credentials, certificate);
+    if (code != 0) {
+        tern_mem_free(identity->mem, credentials, sizeof *credentials);
         return tls_error(code);
     }
-    gnutls_certificate_set_verify_function(credentials, tls_verify);
-    if (identity->credentials[alpn] != NULL)
-        gnutls_certificate_free_credentials(identity->credentials[alpn]);
+    gnutls_certificate_set_verify_function(credentials->certificate, tls_verify);
+    tls_credentials_unref(identity->credentials[alpn]);
     identity->credentials[alpn] = credentials;
     return TERN_OK;
 }
@@ -168,8 +210,7 @@ void tern_quic_identity_free(struct tern_quic_identity *identity)
     if (identity == NULL)
         return;
     for (size_t i = 0; i < QUIC_ALPN_COUNT; i++)
-        if (identity->credentials[i] != NULL)
-            gnutls_certificate_free_credentials(identity->credentials[i]);
+        tls_credentials_unref(identity->credentials[i]);
     if (identity->nobody != NULL)
         gnutls_certificate_free_credentials(identity->nobody);
     if (identity->priority != NULL)
@@ -344,6 +385,82 @@ static ngtcp2_conn *tls_conn(ngtcp2_crypto_conn_ref *ref)
     return tls->ng;
 }
 
+/* --- what GnuTLS tells QUIC, and asks of it --- */
+
+static int tls_secrets(gnutls_session_t session, gnutls_record_encryption_level_t of,
+                       const void *rx, const void *tx, size_t size)
+{
+    ngtcp2_conn *ng = tls_of(session)->ng;
+    ngtcp2_encryption_level level = ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(of);
+    if (rx != NULL && ngtcp2_crypto_derive_and_install_rx_key(ng, NULL, NULL, NULL, level, rx,
+                                                              size) != 0)
+        return -1;
+    if (tx != NULL && ngtcp2_crypto_derive_and_install_tx_key(ng, NULL, NULL, NULL, level, tx,
+                                                              size) != 0)
+        return -1;
+    return 0;
+}
+
+/* tls_said: GnuTLS has a message for the remote. */
+static int tls_said(gnutls_session_t session, gnutls_record_encryption_level_t of,
+                    gnutls_handshake_description_t kind, const void *data, size_t size)
+{
+    ngtcp2_conn *ng = tls_of(session)->ng;
+    ngtcp2_encryption_level level = ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(of);
+    if (kind == GNUTLS_HANDSHAKE_CHANGE_CIPHER_SPEC)
+        return 0; /* QUIC has none */
+    int code = ngtcp2_conn_submit_crypto_data(ng, level, data, size);
+    if (code != 0)
+        ngtcp2_conn_set_tls_error(ng, code);
+    return code == 0 ? 0 : -1;
+}
+
+static int tls_alert(gnutls_session_t session, gnutls_record_encryption_level_t of,
+                     gnutls_alert_level_t severity, gnutls_alert_description_t alert)
+{
+    (void)of;
+    (void)severity;
+    ngtcp2_conn_set_tls_alert(tls_of(session)->ng, (uint8_t)alert);
+    return 0;
+}
+
+static int tls_read_params(gnutls_session_t session, const unsigned char *data, size_t size)
+{
+    ngtcp2_conn *ng = tls_of(session)->ng;
+    int code = ngtcp2_conn_decode_and_set_remote_transport_params(ng, data, size);
+    if (code != 0)
+        ngtcp2_conn_set_tls_error(ng, code);
+    return code == 0 ? 0 : -1;
+}
+
+static int tls_write_params(gnutls_session_t session, gnutls_buffer_t out)
+{
+    const struct quic_tls *tls = tls_of(session);
+    uint8_t params[TLS_PARAMS_SIZE_MAX];
+    ngtcp2_ssize size = ngtcp2_conn_encode_local_transport_params(tls->ng, params, sizeof params);
+    if (size < 0)
+        return -1;
+    struct tern_writer w = tern_writer_of(params, sizeof params);
+    w.size = (size_t)size;
+    if (tls->alpn == QUIC_ALPN_H3)
+        quic_partial_reset_offer(&w);
+    TERN_CHECK(tern_writer_ok(&w));
+    return gnutls_buffer_append_data(out, params, w.size) == 0 ? 0 : -1;
+}
+
+/* tls_join ties the session to QUIC; false: no memory. */
+static bool tls_join(gnutls_session_t session)
+{
+    gnutls_handshake_set_secret_function(session, tls_secrets);
+    gnutls_handshake_set_read_function(session, tls_said);
+    gnutls_alert_set_read_function(session, tls_alert);
+    return gnutls_session_ext_register(session, "QUIC transport parameters",
+                                       NGTCP2_TLSEXT_QUIC_TRANSPORT_PARAMETERS_V1, GNUTLS_EXT_TLS,
+                                       tls_read_params, tls_write_params, NULL, NULL, NULL,
+                                       GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO |
+                                           GNUTLS_EXT_FLAG_EE) == 0;
+}
+
 static tern_err tls_set_alpn(struct quic_tls *tls, const enum quic_alpn *only)
 {
     gnutls_datum_t names[QUIC_ALPN_COUNT];
@@ -373,8 +490,8 @@ static int tls_hello(gnutls_session_t session)
                                               mutual ? GNUTLS_CERT_REQUIRE : GNUTLS_CERT_IGNORE);
         if (tls->owner->chosen(tls->owner->self, (enum quic_alpn)i) != 0)
             return GNUTLS_E_INTERNAL_ERROR;
-        return gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
-                                      tls->identity->credentials[i]);
+        tls->alpn = (enum quic_alpn)i;
+        return tls_show(tls, tls->identity->credentials[i]);
     }
     return GNUTLS_E_NO_APPLICATION_PROTOCOL;
 }
@@ -385,7 +502,7 @@ static tern_err tls_setup_server(struct quic_tls *tls, const struct quic_tls_opt
     gnutls_handshake_set_post_client_hello_function(session, tls_hello);
     gnutls_certificate_send_x509_rdn_sequence(session, 1); /* names nobody */
     gnutls_db_set_cache_expiration(session, (int)(QUIC_REPLAY_EPOCH_NS / TERN_SECOND));
-    if (ngtcp2_crypto_gnutls_configure_server_session(session) != 0)
+    if (!tls_join(session))
         return TERN_ERR_MEMORY;
     if (options->early) {
         int code = gnutls_record_set_max_early_data_size(session, UINT32_MAX);
@@ -399,12 +516,12 @@ static tern_err tls_setup_server(struct quic_tls *tls, const struct quic_tls_opt
 static tern_err tls_setup_client(struct quic_tls *tls, const struct quic_tls_options *options)
 {
     gnutls_session_t session = tls->session;
-    if (ngtcp2_crypto_gnutls_configure_client_session(session) != 0)
+    if (!tls_join(session))
         return TERN_ERR_MEMORY;
     bool shows = options->alpn == QUIC_ALPN_LIBP2P;
-    int code = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
-                                      shows ? options->identity->credentials[QUIC_ALPN_LIBP2P]
-                                            : options->identity->nobody);
+    int code = shows ? tls_show(tls, options->identity->credentials[QUIC_ALPN_LIBP2P])
+                     : gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
+                                              options->identity->nobody);
     if (code != 0)
         return tls_error(code);
     if (options->server_name.size > 0 &&
@@ -454,6 +571,7 @@ tern_err quic_tls_new(const struct quic_tls_options *options, struct quic_tls **
     t->owner = options->owner;
     t->server = options->server;
     t->now = options->now;
+    t->alpn = options->alpn;
     tern_err err = tls_setup(t, options);
     if (err != TERN_OK) {
         quic_tls_free(t);
@@ -469,6 +587,7 @@ void quic_tls_free(struct quic_tls *tls)
     ngtcp2_conn_set_tls_native_handle(tls->ng, NULL);
     if (tls->session != NULL)
         gnutls_deinit(tls->session);
+    tls_credentials_unref(tls->shown);
     tern_mem_free(tls->mem, tls, sizeof *tls);
 }
 

@@ -26,58 +26,22 @@ static const uint64_t settings_webtransport[] = {
 #define CODE_LAST  UINT64_C(0x52e5ac983162)
 enum { CODE_GAP = 0x1e };
 
-/* --- numbers --- */
-
-static size_t number_size(uint8_t first)
-{
-    return (size_t)1 << (first >> 6);
-}
-
-bool web_number_read(struct tern_reader *r, uint64_t *value)
-{
-    uint8_t byte;
-    *value = 0;
-    if (!tern_reader_u8(r, &byte))
-        return false;
-    uint64_t sum = byte & 0x3f;
-    for (size_t i = number_size(byte); i > 1; i--) {
-        if (!tern_reader_u8(r, &byte))
-            return false;
-        sum = sum << 8 | byte;
-    }
-    *value = sum;
-    return true;
-}
-
-void web_number_write(struct tern_writer *w, uint64_t value)
-{
-    TERN_CHECK(value < UINT64_C(1) << 62);
-    if (value < 1 << 6)
-        tern_writer_u8(w, (uint8_t)value);
-    else if (value < 1 << 14)
-        tern_writer_u16be(w, (uint16_t)(value | 0x4000));
-    else if (value < 1 << 30)
-        tern_writer_u32be(w, (uint32_t)(value | 0x80000000));
-    else
-        tern_writer_u64be(w, value | UINT64_C(3) << 62);
-}
-
 /* --- heads --- */
 
 bool web_head_push(struct web_head *head, uint8_t byte, bool pair, uint64_t numbers[2])
 {
     TERN_CHECK(head->size < WEB_HEAD_SIZE_MAX);
     head->bytes[head->size++] = byte;
-    size_t size = number_size(head->bytes[0]);
+    size_t size = tern_quic_number_size(head->bytes[0]);
     if (pair && head->size > size)
-        size += number_size(head->bytes[size]);
+        size += tern_quic_number_size(head->bytes[size]);
     else if (pair)
         size++;
     if (head->size < size)
         return false;
     struct tern_reader r = tern_reader_of(tern_view_of(head->bytes, head->size));
     numbers[1] = 0;
-    bool ok = web_number_read(&r, &numbers[0]) && (!pair || web_number_read(&r, &numbers[1]));
+    bool ok = tern_quic_number_read(&r, &numbers[0]) && (!pair || tern_quic_number_read(&r, &numbers[1]));
     TERN_CHECK(ok && tern_reader_left(&r) == 0);
     head->size = 0;
     return true;
@@ -116,8 +80,8 @@ tern_fault web_settings_parse(struct tern_view content, struct web_settings *set
     while (tern_reader_left(&r) > 0) {
         uint64_t id;
         uint64_t value;
-        if (count == TERN_COUNT_OF(ids) || !web_number_read(&r, &id) ||
-            !web_number_read(&r, &value) || !settings_take(settings, id, value))
+        if (count == TERN_COUNT_OF(ids) || !tern_quic_number_read(&r, &id) ||
+            !tern_quic_number_read(&r, &value) || !settings_take(settings, id, value))
             return TERN_FAULT_WEBTRANSPORT_SETTINGS;
         for (size_t i = 0; i < count; i++)
             if (ids[i] == id)
@@ -129,8 +93,8 @@ tern_fault web_settings_parse(struct tern_view content, struct web_settings *set
 
 static void settings_put(struct tern_writer *w, uint64_t id, uint64_t value)
 {
-    web_number_write(w, id);
-    web_number_write(w, value);
+    tern_quic_number_write(w, id);
+    tern_quic_number_write(w, value);
 }
 
 void web_settings_write(struct tern_writer *w)
@@ -146,8 +110,8 @@ void web_settings_write(struct tern_writer *w)
     for (size_t i = 0; i < TERN_COUNT_OF(settings_webtransport); i++)
         settings_put(&c, settings_webtransport[i], 1);
     TERN_CHECK(tern_writer_ok(&c));
-    web_number_write(w, WEB_FRAME_SETTINGS);
-    web_number_write(w, c.size);
+    tern_quic_number_write(w, WEB_FRAME_SETTINGS);
+    tern_quic_number_write(w, c.size);
     tern_writer_bytes(w, tern_writer_view(&c));
 }
 
@@ -209,10 +173,10 @@ enum web_capsules_result web_capsules_feed(struct web_capsules *capsules, struct
 void web_capsule_close_write(struct tern_writer *w, uint32_t code)
 {
     enum { CAPSULE_SIZE = 2 + 1 + 4 };
-    web_number_write(w, WEB_FRAME_DATA);
-    web_number_write(w, CAPSULE_SIZE);
-    web_number_write(w, WEB_CAPSULE_CLOSE);
-    web_number_write(w, sizeof code);
+    tern_quic_number_write(w, WEB_FRAME_DATA);
+    tern_quic_number_write(w, CAPSULE_SIZE);
+    tern_quic_number_write(w, WEB_CAPSULE_CLOSE);
+    tern_quic_number_write(w, sizeof code);
     tern_writer_u32be(w, code);
 }
 

@@ -19,6 +19,7 @@
 #include "base/fault.h"
 #include "base/reader.h"
 #include "base/writer.h"
+#include "quic/quic_number.h"
 
 enum web_frame {
     WEB_FRAME_DATA = 0x0,
@@ -74,9 +75,6 @@ enum {
     WEB_FIELDS_SIZE_MAX = 8192,          /* of a field section as it comes */
     WEB_FIELDS_DECODED_SIZE_MAX = 16384, /* and decoded: names, values and 32 bytes a field */
 };
-
-bool web_number_read(struct tern_reader *r, uint64_t *value);
-void web_number_write(struct tern_writer *w, uint64_t value);
 
 /* --- heads --- */
 

@@ -216,8 +216,8 @@ static tern_err message_write(struct tern_mem *mem, const struct web_field *fiel
     uint8_t section[WEB_MESSAGE_SIZE_MAX];
     struct tern_writer w = tern_writer_of(section, sizeof section);
     TERN_TRY(web_qpack_encode(mem, fields, count, &w));
-    web_number_write(out, WEB_FRAME_HEADERS);
-    web_number_write(out, w.size);
+    tern_quic_number_write(out, WEB_FRAME_HEADERS);
+    tern_quic_number_write(out, w.size);
     tern_writer_bytes(out, tern_writer_view(&w));
     return tern_writer_ok(out) ? TERN_OK : TERN_ERR_TOO_LARGE;
 }

@@ -149,8 +149,8 @@ static void mux_set_class(void *self, tern_stream_id id, enum tern_stream_class 
 /* head_put writes what a stream of ours begins with. */
 static void head_put(const struct web_session *s, struct tern_writer *w)
 {
-    web_number_write(w, WEB_FRAME_STREAM);
-    web_number_write(w, s->session_id);
+    tern_quic_number_write(w, WEB_FRAME_STREAM);
+    tern_quic_number_write(w, s->session_id);
 }
 
 tern_err web_stream_head(struct web_session *s, struct web_stream *stream)

@@ -142,7 +142,7 @@ void web_begin(struct web_session *s)
         return;
     }
     s->step = WEB_STEP_SETTINGS;
-    web_number_write(&w, WEB_STREAM_CONTROL);
+    tern_quic_number_write(&w, WEB_STREAM_CONTROL);
     web_settings_write(&w);
     TERN_CHECK(tern_writer_ok(&w));
     (void)web_write(s, stream, tern_writer_view(&w));
