@@ -70,6 +70,10 @@ static void seen_drain(struct quic_seen *seen, tern_time now)
     const struct tern_mux *mux = &seen->session.mux;
     struct tern_mux_event event;
     while (mux->ops->next(mux->self, &event)) {
+        if (event.kind == TERN_MUX_JOB) {
+            event.job->run(event.job);
+            seen->session.ops->job_done(mux->self, now, event.job);
+        }
         if (event.kind != TERN_MUX_READABLE || !(seen->echo || seen->sink)) {
             assert_true(seen->log_count < QUIC_WORLD_LOG_MAX);
             seen->at[seen->log_count] = now;
