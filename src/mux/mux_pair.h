@@ -44,7 +44,7 @@ struct mux_end {
     struct tern_mux_event log[MUX_PAIR_LOG_MAX]; /* events since the last mux_end_forget */
     size_t log_count;
     uint64_t sent_bytes;
-    struct mux_wire wire; /* from here */
+    struct mux_wire wire;               /* from here */
     uint64_t rest[TERN_RESOURCE_COUNT]; /* of scope, that a muxer without streams uses */
 };
 

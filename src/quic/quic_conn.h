@@ -30,8 +30,8 @@ struct tern_quic_upper {
      * inside of it nothing of the connection may be called but tern_quic_conn_server. */
     tern_err (*attach)(void *self, tern_time now, struct tern_quic_conn *conn,
                        struct tern_session *session);
-    /* code_in is what a code that came in RESET_STREAM or STOP_SENDING is to the owner; STOP_SENDING
-     * with what is 0 to it is no reset (quic.h). NULL: the same, as far as it fits. */
+    /* code_in is what a code that came in RESET_STREAM or STOP_SENDING is to the owner;
+     * STOP_SENDING with what is 0 to it is no reset (quic.h). NULL: the same, as far as it fits. */
     uint32_t (*code_in)(uint64_t code);
 };
 
@@ -49,8 +49,8 @@ struct tern_session tern_quic_conn_session(struct tern_quic_conn *conn);
 /* tern_quic_conn_server: was the connection accepted? */
 bool tern_quic_conn_server(const struct tern_quic_conn *conn);
 
-/* Of the dial: who is expected (NULL: anyone), the multihashes of SHA-256 that it came with (at most
- * max; borrowed until the session's fini; how many), and the server's name (empty: none). */
+/* Of the dial: who is expected (NULL: anyone), the multihashes of SHA-256 that it came with (at
+ * most max; borrowed until the session's fini; how many), and the server's name (empty: none). */
 const struct tern_peer_id *tern_quic_conn_expected(const struct tern_quic_conn *conn);
 size_t tern_quic_conn_certhashes(const struct tern_quic_conn *conn, struct tern_view *out,
                                  size_t max);

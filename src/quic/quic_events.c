@@ -412,7 +412,7 @@ static int events_more_streams(ngtcp2_conn *ng, uint64_t limit, void *user_data)
 #define EVENTS_OF_BOTH                                                                             \
     .recv_crypto_data = events_crypto, .handshake_completed = events_completed,                    \
     .recv_version_negotiation = events_version, .encrypt = ngtcp2_crypto_encrypt_cb,               \
-    .decrypt = events_decrypt, .hp_mask = ngtcp2_crypto_hp_mask_cb,                      \
+    .decrypt = events_decrypt, .hp_mask = ngtcp2_crypto_hp_mask_cb,                                \
     .recv_stream_data = events_data, .acked_stream_data_offset = events_acked,                     \
     .stream_open = events_opened, .stream_close = events_closed,                                   \
     .recv_stateless_reset = events_was_reset,                                                      \

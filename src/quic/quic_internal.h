@@ -72,7 +72,8 @@ struct quic_stream {
 
 /* --- sessions --- */
 
-/* What is kept of a dial of h3: what the certificate may be that it meets, and the server's name. */
+/* What is kept of a dial of h3: what the certificate may be that it meets, and the server's name.
+ */
 struct quic_web {
     size_t hashes_count;
     size_t server_name_size;
@@ -106,8 +107,8 @@ struct tern_quic_conn {
     struct tern_peer_id peer;
     struct tern_public_key key;
     struct tern_secure_remote remote;
-    struct quic_web *web;       /* owned: of a dial of h3; NULL: none */
-    struct tern_session front;  /* where the owner's calls go: the upper's when it is attached */
+    struct quic_web *web;      /* owned: of a dial of h3; NULL: none */
+    struct tern_session front; /* where the owner's calls go: the upper's when it is attached */
     enum quic_alpn alpn;
 
     bool server;

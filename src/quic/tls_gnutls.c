@@ -28,7 +28,8 @@ enum { TLS_EXTENSION_PSK = 41, TLS_EXTENSION_EARLY_DATA = 42 };
 
 enum { TLS_PARAMS_SIZE_MAX = 512 };
 
-/* A certificate and its key, shared by those sessions that show it: it may be replaced meanwhile. */
+/* A certificate and its key, shared by those sessions that show it: it may be replaced meanwhile.
+ */
 struct tls_credentials {
     struct tern_mem *mem;
     gnutls_certificate_credentials_t certificate;
@@ -61,8 +62,8 @@ struct quic_tls {
     const tern_time *now;
     struct tls_credentials *shown; /* a reference; NULL: none */
     enum quic_alpn alpn;           /* a server's: chosen by the ClientHello */
-    bool keyed;  /* the keys of tickets are chosen */
-    bool judged; /* the owner has seen the remote's certificate */
+    bool keyed;                    /* the keys of tickets are chosen */
+    bool judged;                   /* the owner has seen the remote's certificate */
     bool ticket_early;
     uint32_t ticket_lifetime_s;
 };
@@ -392,11 +393,11 @@ static int tls_secrets(gnutls_session_t session, gnutls_record_encryption_level_
 {
     ngtcp2_conn *ng = tls_of(session)->ng;
     ngtcp2_encryption_level level = ngtcp2_crypto_gnutls_from_gnutls_record_encryption_level(of);
-    if (rx != NULL && ngtcp2_crypto_derive_and_install_rx_key(ng, NULL, NULL, NULL, level, rx,
-                                                              size) != 0)
+    if (rx != NULL &&
+        ngtcp2_crypto_derive_and_install_rx_key(ng, NULL, NULL, NULL, level, rx, size) != 0)
         return -1;
-    if (tx != NULL && ngtcp2_crypto_derive_and_install_tx_key(ng, NULL, NULL, NULL, level, tx,
-                                                              size) != 0)
+    if (tx != NULL &&
+        ngtcp2_crypto_derive_and_install_tx_key(ng, NULL, NULL, NULL, level, tx, size) != 0)
         return -1;
     return 0;
 }
@@ -454,11 +455,10 @@ static bool tls_join(gnutls_session_t session)
     gnutls_handshake_set_secret_function(session, tls_secrets);
     gnutls_handshake_set_read_function(session, tls_said);
     gnutls_alert_set_read_function(session, tls_alert);
-    return gnutls_session_ext_register(session, "QUIC transport parameters",
-                                       NGTCP2_TLSEXT_QUIC_TRANSPORT_PARAMETERS_V1, GNUTLS_EXT_TLS,
-                                       tls_read_params, tls_write_params, NULL, NULL, NULL,
-                                       GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO |
-                                           GNUTLS_EXT_FLAG_EE) == 0;
+    return gnutls_session_ext_register(
+               session, "QUIC transport parameters", NGTCP2_TLSEXT_QUIC_TRANSPORT_PARAMETERS_V1,
+               GNUTLS_EXT_TLS, tls_read_params, tls_write_params, NULL, NULL, NULL,
+               GNUTLS_EXT_FLAG_TLS | GNUTLS_EXT_FLAG_CLIENT_HELLO | GNUTLS_EXT_FLAG_EE) == 0;
 }
 
 static tern_err tls_set_alpn(struct quic_tls *tls, const enum quic_alpn *only)
@@ -519,9 +519,9 @@ static tern_err tls_setup_client(struct quic_tls *tls, const struct quic_tls_opt
     if (!tls_join(session))
         return TERN_ERR_MEMORY;
     bool shows = options->alpn == QUIC_ALPN_LIBP2P;
-    int code = shows ? tls_show(tls, options->identity->credentials[QUIC_ALPN_LIBP2P])
-                     : gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE,
-                                              options->identity->nobody);
+    int code =
+        shows ? tls_show(tls, options->identity->credentials[QUIC_ALPN_LIBP2P])
+              : gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, options->identity->nobody);
     if (code != 0)
         return tls_error(code);
     if (options->server_name.size > 0 &&

@@ -9,8 +9,8 @@
  *     used               |── k ────────────────────────────────|── k + 1 …
  *                        ◄ 1 h ►                            ◄ 1 h ►
  *
- * Periods overlap by two hours, and a certificate is used from an hour behind its beginning until an
- * hour before its end, so that a clock that is wrong by less does no harm. Where periods begin
+ * Periods overlap by two hours, and a certificate is used from an hour behind its beginning until
+ * an hour before its end, so that a clock that is wrong by less does no harm. Where periods begin
  * follows from the host's public key, lest all hosts change theirs at one time.
  *
  * Told to others are the certificate in use and the next one; those who come by the one before are
@@ -41,8 +41,9 @@ void web_certificates_init(struct web_certificates *certificates, struct tern_me
                            const struct tern_private_key *host_key);
 void web_certificates_fini(struct web_certificates *certificates);
 
-/* web_certificates_roll makes those of the time, unless they are there; *rolled says whether it did.
- * Errors of tern_certificate_make: then all is as before. TERN_ERR_INVALID: there is no such time. */
+/* web_certificates_roll makes those of the time, unless they are there; *rolled says whether it
+ * did. Errors of tern_certificate_make: then all is as before. TERN_ERR_INVALID: there is no such
+ * time. */
 TERN_NODISCARD tern_err web_certificates_roll(struct web_certificates *certificates,
                                               tern_wall_time wall, bool *rolled);
 

@@ -12,7 +12,8 @@ enum {
     SETTING_H3_DATAGRAM_DRAFT = 0xffd277, /* of draft 04, which Chromium had */
 };
 
-/* WebTransport, as its drafts named it one after the other: browsers and peers look for one each. */
+/* WebTransport, as its drafts named it one after the other: browsers and peers look for one each.
+ */
 static const uint64_t settings_webtransport[] = {
     0x2b603742, /* draft 02: SETTINGS_ENABLE_WEBTRANSPORT */
     0xc671706a, /* draft 07: SETTINGS_WEBTRANSPORT_MAX_SESSIONS */
@@ -41,7 +42,8 @@ bool web_head_push(struct web_head *head, uint8_t byte, bool pair, uint64_t numb
         return false;
     struct tern_reader r = tern_reader_of(tern_view_of(head->bytes, head->size));
     numbers[1] = 0;
-    bool ok = tern_quic_number_read(&r, &numbers[0]) && (!pair || tern_quic_number_read(&r, &numbers[1]));
+    bool ok =
+        tern_quic_number_read(&r, &numbers[0]) && (!pair || tern_quic_number_read(&r, &numbers[1]));
     TERN_CHECK(ok && tern_reader_left(&r) == 0);
     head->size = 0;
     return true;

@@ -1,6 +1,7 @@
 /*
- * What goes over the wire of HTTP/3 and WebTransport, but for field sections (webtransport/qpack.h):
- * numbers, heads of frames, streams and capsules, SETTINGS, capsules, codes.
+ * What goes over the wire of HTTP/3 and WebTransport, but for field sections
+ * (webtransport/qpack.h): numbers, heads of frames, streams and capsules, SETTINGS, capsules,
+ * codes.
  *
  *     one-way stream    type ‖ bytes;  of WebTransport: 0x54 ‖ session ‖ bytes
  *     two-way stream    frames, or of WebTransport: 0x41 ‖ session ‖ bytes
@@ -130,8 +131,8 @@ void web_capsule_close_write(struct tern_writer *w, uint32_t code);
 /* --- codes of WebTransport's streams --- */
 
 /* web_code_out is a code of an application's as it goes over the wire; web_code_in the way back.
- * Codes of HTTP/3 that say that nothing is wrong are 0, all others as they are, UINT32_MAX when they
- * do not fit. */
+ * Codes of HTTP/3 that say that nothing is wrong are 0, all others as they are, UINT32_MAX when
+ * they do not fit. */
 uint64_t web_code_out(uint32_t code);
 uint32_t web_code_in(uint64_t code);
 

@@ -26,8 +26,7 @@ static void heads_come_byte_by_byte(void **state)
         uint64_t numbers[2];
         for (size_t j = 0; j + 1 < rows[i].size; j++)
             assert_false(web_head_push(&head, rows[i].bytes[j], rows[i].pair, numbers));
-        assert_true(
-            web_head_push(&head, rows[i].bytes[rows[i].size - 1], rows[i].pair, numbers));
+        assert_true(web_head_push(&head, rows[i].bytes[rows[i].size - 1], rows[i].pair, numbers));
         assert_int_equal(numbers[0], rows[i].numbers[0]);
         assert_int_equal(numbers[1], rows[i].numbers[1]);
         assert_int_equal(head.size, 0);
@@ -36,8 +35,8 @@ static void heads_come_byte_by_byte(void **state)
 
 static void numbers_go_both_ways(void **state)
 {
-    static const uint64_t numbers[] = {0,       63,         64,         16383, 16384, 1073741823,
-                                       1 << 30, 4294967296, UINT64_C(1) << 61};
+    static const uint64_t numbers[] = {
+        0, 63, 64, 16383, 16384, 1073741823, 1 << 30, 4294967296, UINT64_C(1) << 61};
     static const size_t sizes[] = {1, 1, 2, 2, 4, 4, 8, 8, 8};
     (void)state;
     for (size_t i = 0; i < TERN_COUNT_OF(numbers); i++) {
@@ -70,7 +69,8 @@ static void our_settings_are_such_as_we_want(void **state)
 
 static void settings_of_any_draft(void **state)
 {
-    static const char *const drafts[] = {"\xab\x60\x37\x42\x01", "\xc0\x00\x00\x00\xc6\x71\x70\x6a\x40\xff",
+    static const char *const drafts[] = {"\xab\x60\x37\x42\x01",
+                                         "\xc0\x00\x00\x00\xc6\x71\x70\x6a\x40\xff",
                                          "\x94\xe9\xcd\x29\x01", "\xac\x7c\xf0\x00\x3f"};
     static const size_t sizes[] = {5, 10, 5, 5};
     (void)state;
@@ -101,8 +101,8 @@ static void too_many_settings(void **state)
 
 static void capsules_may_be_cut_anywhere(void **state)
 {
-    static const uint8_t bytes[] = {0x29, 0x02, 'a',  'b',  0x78, 0xae, 0x00, 0x68,
-                                    0x43, 0x07, 0x12, 0x34, 0x56, 0x78, 'b',  'y', 'e'};
+    static const uint8_t bytes[] = {0x29, 0x02, 'a',  'b',  0x78, 0xae, 0x00, 0x68, 0x43,
+                                    0x07, 0x12, 0x34, 0x56, 0x78, 'b',  'y',  'e'};
     (void)state;
     for (size_t cut = 1; cut < sizeof bytes; cut++) {
         struct web_capsules capsules = {.within = false};
@@ -110,9 +110,8 @@ static void capsules_may_be_cut_anywhere(void **state)
         uint64_t skipped = 0;
         assert_int_equal(web_capsules_feed(&capsules, tern_view_of(bytes, cut), &code, &skipped),
                          WEB_CAPSULES_MORE);
-        assert_int_equal(web_capsules_feed(&capsules,
-                                           tern_view_of(bytes + cut, sizeof bytes - cut), &code,
-                                           &skipped),
+        assert_int_equal(web_capsules_feed(&capsules, tern_view_of(bytes + cut, sizeof bytes - cut),
+                                           &code, &skipped),
                          WEB_CAPSULES_CLOSED);
         assert_int_equal(code, 0x12345678);
         assert_true(skipped >= 2);

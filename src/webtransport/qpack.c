@@ -159,8 +159,8 @@ tern_err web_qpack_encode(struct tern_mem *mem, const struct web_field *fields, 
     nghttp3_buf_init(&prefix);
     nghttp3_buf_init(&section);
     nghttp3_buf_init(&instructions);
-    int code = nghttp3_qpack_encoder_encode(encoder, &prefix, &section, &instructions, 0, list,
-                                            count);
+    int code =
+        nghttp3_qpack_encoder_encode(encoder, &prefix, &section, &instructions, 0, list, count);
     tern_err err = code == 0 ? qpack_write(&prefix, &section, out) : TERN_ERR_MEMORY;
     TERN_CHECK(nghttp3_buf_len(&instructions) == 0);
     nghttp3_buf_free(&prefix, &allocator);

@@ -56,7 +56,8 @@ static bool starts_with(struct tern_view view, const char *text)
     return view.size >= size && memcmp(view.data, text, size) == 0;
 }
 
-/* cut splits a view at the first byte of the kind; what is behind it is empty when there is none. */
+/* cut splits a view at the first byte of the kind; what is behind it is empty when there is none.
+ */
 static struct tern_view cut(struct tern_view view, char at, struct tern_view *behind)
 {
     const uint8_t *found = view.size == 0 ? NULL : memchr(view.data, at, view.size);

@@ -5,11 +5,8 @@
 #include "webtransport/http3.h"
 #include "webtransport/qpack.h"
 
-#define PATH {":path", VIEW("/.well-known/libp2p-webtransport?type=noise")}
-#define VIEW(text)                                                                                 \
-    {                                                                                              \
-        (const uint8_t *)(text), sizeof(text) - 1                                                  \
-    }
+#define PATH       {":path", VIEW("/.well-known/libp2p-webtransport?type=noise")}
+#define VIEW(text) {(const uint8_t *)(text), sizeof(text) - 1}
 #define CONNECT                                                                                    \
     {":method", VIEW("CONNECT")}, {":protocol", VIEW("webtransport")}, {":scheme", VIEW("https")}, \
     {                                                                                              \
@@ -52,8 +49,7 @@ static void our_answers_are_good(void **state)
         unsigned status;
         tern_fault fault;
         assert_ok(web_response_write(&mem, statuses[i], &w));
-        assert_ok(
-            web_response_read(&mem, tern_view_of(bytes + 2, w.size - 2), &status, &fault));
+        assert_ok(web_response_read(&mem, tern_view_of(bytes + 2, w.size - 2), &status, &fault));
         assert_int_equal(status, statuses[i]);
     }
 }
@@ -65,20 +61,24 @@ static void messages_that_break_the_rules(void **state)
         size_t count;
     } rows[] = {
         {{{":scheme", VIEW("https")}}, 1},
-        {{CONNECT, PATH, PATH}, 6},                             /* twice */
-        {{CONNECT, {"a", VIEW("b")}, PATH}, 6},                 /* behind another one */
-        {{CONNECT, PATH, {":status", VIEW("200")}}, 6},         /* of an answer */
-        {{CONNECT, PATH, {":other", VIEW("x")}}, 6},            /* unknown */
+        {{CONNECT, PATH, PATH}, 6},                     /* twice */
+        {{CONNECT, {"a", VIEW("b")}, PATH}, 6},         /* behind another one */
+        {{CONNECT, PATH, {":status", VIEW("200")}}, 6}, /* of an answer */
+        {{CONNECT, PATH, {":other", VIEW("x")}}, 6},    /* unknown */
         {{CONNECT, PATH, {"Upper", VIEW("x")}}, 6},
         {{CONNECT, PATH, {"with space", VIEW("x")}}, 6},
         {{CONNECT, PATH, {"co:lon", VIEW("x")}}, 6},
         {{CONNECT, PATH, {"connection", VIEW("close")}}, 6},
         {{CONNECT, PATH, {"transfer-encoding", VIEW("chunked")}}, 6},
         {{CONNECT, {":path", VIEW("")}}, 5},
-        {{CONNECT}, 4},                                         /* no path */
+        {{CONNECT}, 4}, /* no path */
         {{{":method", VIEW("CONNECT")}, {":protocol", VIEW("webtransport")}, PATH}, 3},
-        {{{":method", VIEW("GET")}, {":protocol", VIEW("webtransport")},
-          {":scheme", VIEW("https")}, {":authority", VIEW("a")}, PATH}, 5},
+        {{{":method", VIEW("GET")},
+          {":protocol", VIEW("webtransport")},
+          {":scheme", VIEW("https")},
+          {":authority", VIEW("a")},
+          PATH},
+         5},
         {{{":method", VIEW("CONNECT")}, {":authority", VIEW("a")}, PATH}, 3},
     };
     (void)state;

@@ -22,33 +22,34 @@
  *     … hub.ops as of any transport; tern_webtransport_set_wall instead of tern_quic_set_wall …
  *     hub.ops->fini(hub.self);                                ends both
  *
- * A dial with certhashes is one of WebTransport; info tells of a session what it is, which the owner
- * of an accepted one learns with ESTABLISHED.
+ * A dial with certhashes is one of WebTransport; info tells of a session what it is, which the
+ * owner of an accepted one learns with ESTABLISHED.
  *
- * Security. The certificate vouches for nobody: the dialler holds it to the hashes that it has (P-256,
- * 14 days at most, SHA-256), and Noise proves the peer, who is held to the expected one. In Noise the
- * server shows all its hashes; a client that finds not all of those it dialled by among them ends the
- * session: somebody stands between.
+ * Security. The certificate vouches for nobody: the dialler holds it to the hashes that it has
+ * (P-256, 14 days at most, SHA-256), and Noise proves the peer, who is held to the expected one. In
+ * Noise the server shows all its hashes; a client that finds not all of those it dialled by among
+ * them ends the session: somebody stands between.
  *
  * Certificates. A host that serves makes them from its key (webtransport/certificates.h) as soon as
- * the wall clock is known, and rolls them in time. tern_webtransport_certhashes is what belongs into
- * its addresses: the certificate in use and the next one; its version changes when they do, and then
- * addresses are to be told anew.
+ * the wall clock is known, and rolls them in time. tern_webtransport_certhashes is what belongs
+ * into its addresses: the certificate in use and the next one; its version changes when they do,
+ * and then addresses are to be told anew.
  *
- * Bounds. One session a connection; a request for another is refused, requests for anything else are
- * answered by a status. At most WAITING_MAX streams wait for the session; frames, capsules and
- * streams of unknown kinds (grease) are skipped, SKIPPED_MAX bytes of them. Streams of one way, which
- * libp2p has none of, are refused. HTTP datagrams are dropped. From the connection until ESTABLISHED
- * it takes at most handshake_timeout_ns.
+ * Bounds. One session a connection; a request for another is refused, requests for anything else
+ * are answered by a status. At most WAITING_MAX streams wait for the session; frames, capsules and
+ * streams of unknown kinds (grease) are skipped, SKIPPED_MAX bytes of them. Streams of one way,
+ * which libp2p has none of, are refused. HTTP datagrams are dropped. From the connection until
+ * ESTABLISHED it takes at most handshake_timeout_ns.
  *
  * Streams, windows, paths, memory: as QUIC (quic/quic.h), and a few dozen bytes a stream. A reset
- * carries its code as WebTransport maps it; STOP_SENDING with code 0 is a remote that has closed and
- * will not read, as with QUIC: that is how go-libp2p closes.
+ * carries its code as WebTransport maps it; STOP_SENDING with code 0 is a remote that has closed
+ * and will not read, as with QUIC: that is how go-libp2p closes.
  *
  * goaway closes the session with the code, by a capsule, and then the connection.
  *
- * Not thread safe. Specifications: libp2p/specs webtransport/README.md; draft-ietf-webtrans-http3-02
- * (and 07 to 15, as far as browsers and peers ask for their SETTINGS); RFC 9114, 9204, 9220, 9297.
+ * Not thread safe. Specifications: libp2p/specs webtransport/README.md;
+ * draft-ietf-webtrans-http3-02 (and 07 to 15, as far as browsers and peers ask for their SETTINGS);
+ * RFC 9114, 9204, 9220, 9297.
  */
 #ifndef TERN_WEBTRANSPORT_WEBTRANSPORT_H
 #define TERN_WEBTRANSPORT_WEBTRANSPORT_H
@@ -73,20 +74,21 @@ struct tern_webtransport_options {
     struct tern_aead_engine *aead;
     const struct tern_noise_identity *identity;
     const struct tern_private_key *host_key; /* used by new alone; NULL: dials and does not serve */
-    struct tern_metrics *metrics; /* counts faults that end no session; may be NULL */
-    tern_wall_time wall;          /* 0: unknown; then nothing is served until set_wall */
-    tern_time handshake_timeout_ns; /* 0: 10 s */
+    struct tern_metrics *metrics;            /* counts faults that end no session; may be NULL */
+    tern_wall_time wall;                     /* 0: unknown; then nothing is served until set_wall */
+    tern_time handshake_timeout_ns;          /* 0: 10 s */
 };
 
-/* tern_webtransport_new makes a transport of *quic, which has no session yet and is its own from then
- * on; on error it stays the caller's. TERN_ERR_MEMORY, TERN_ERR_INTERNAL; what making a certificate
- * returns. */
+/* tern_webtransport_new makes a transport of *quic, which has no session yet and is its own from
+ * then on; on error it stays the caller's. TERN_ERR_MEMORY, TERN_ERR_INTERNAL; what making a
+ * certificate returns. */
 TERN_NODISCARD tern_err tern_webtransport_new(const struct tern_webtransport_options *options,
                                               const struct tern_session_transport *quic,
                                               tern_time now,
                                               struct tern_session_transport *transport);
 
-/* tern_webtransport_set_wall tells the wall clock, at start and whenever it jumped, to QUIC as well.
+/* tern_webtransport_set_wall tells the wall clock, at start and whenever it jumped, to QUIC as
+ * well.
  */
 void tern_webtransport_set_wall(const struct tern_session_transport *transport, tern_time now,
                                 tern_wall_time wall);

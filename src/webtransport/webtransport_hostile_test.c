@@ -375,13 +375,11 @@ struct row {
     const char *name;
     void (*attack)(struct web_puppet *puppet);
     tern_fault fault;
-    uint64_t code; /* that the puppet's connection ends with; 0: it goes on, and the fault is noted */
+    uint64_t
+        code; /* that the puppet's connection ends with; 0: it goes on, and the fault is noted */
 };
 
-#define ROW(name, fault, code)                                                                     \
-    {                                                                                              \
-        #name, name, TERN_FAULT_WEBTRANSPORT_##fault, code                                         \
-    }
+#define ROW(name, fault, code) {#name, name, TERN_FAULT_WEBTRANSPORT_##fault, code}
 
 static const struct row to_server[] = {
     ROW(no_settings, NO_SETTINGS, WEB_MISSING_SETTINGS),
@@ -433,8 +431,8 @@ static const struct row to_server[] = {
     ROW(many_that_wait, WAITING, 0),
     ROW(a_handshake_that_ends, HANDSHAKE_CUT, WEB_NO_ERROR),
     ROW(a_handshake_that_is_reset, HANDSHAKE_CUT, WEB_NO_ERROR),
-    {"a_handshake_that_is_not_noise", a_handshake_that_is_not_noise,
-     TERN_FAULT_NOISE_MESSAGE_SHORT, WEB_NO_ERROR},
+    {"a_handshake_that_is_not_noise", a_handshake_that_is_not_noise, TERN_FAULT_NOISE_MESSAGE_SHORT,
+     WEB_NO_ERROR},
 };
 
 /* --- to a client --- */
@@ -650,8 +648,7 @@ static void requests_are_answered(void **state)
         web_world_init(&world, &options);
         web_world_attach(&world);
         (void)web_puppet_settings(&world.puppet);
-        tern_stream_id stream =
-            web_puppet_fields(&world.puppet, TERN_STREAM_NONE, rows[i].fields);
+        tern_stream_id stream = web_puppet_fields(&world.puppet, TERN_STREAM_NONE, rows[i].fields);
         web_world_run(&world, 100 * TERN_MILLISECOND);
         size_t size = web_puppet_read(&world.puppet, stream, (struct tern_span){bytes, 64});
         assert_true(size > 0);
@@ -724,10 +721,8 @@ static void hashes_that_do_not_hold(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(faults_of_clients),
-        cmocka_unit_test(faults_of_servers),
-        cmocka_unit_test(requests_are_answered),
-        cmocka_unit_test(certificates_that_do_not_hold),
+        cmocka_unit_test(faults_of_clients),       cmocka_unit_test(faults_of_servers),
+        cmocka_unit_test(requests_are_answered),   cmocka_unit_test(certificates_that_do_not_hold),
         cmocka_unit_test(hashes_that_do_not_hold),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

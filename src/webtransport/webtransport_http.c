@@ -133,7 +133,8 @@ static void http_refuse(struct web_session *s, struct web_stream *stream, enum w
         web_fail(s, err, TERN_FAULT_NONE);
 }
 
-/* http_find_noise is the stream that the client opened first, of those that wait for the session. */
+/* http_find_noise is the stream that the client opened first, of those that wait for the session.
+ */
 static struct web_stream *http_find_noise(struct web_session *s)
 {
     struct web_stream *first = NULL;
@@ -176,8 +177,7 @@ static void http_accept(struct web_session *s, struct web_stream *stream)
         http_noise(s, noise);
 }
 
-static void http_request(struct web_session *s, struct web_stream *stream,
-                         struct tern_view section)
+static void http_request(struct web_session *s, struct web_stream *stream, struct tern_view section)
 {
     enum web_status status;
     tern_fault fault;
@@ -338,8 +338,8 @@ static bool http_capsules(struct web_session *s, struct web_stream *stream)
         if (err != TERN_OK)
             return false;
         size_t size = stream->left < slice.view.size ? (size_t)stream->left : slice.view.size;
-        enum web_capsules_result result = web_capsules_feed(
-            &s->capsules, tern_view_of(slice.view.data, size), &code, &skipped);
+        enum web_capsules_result result =
+            web_capsules_feed(&s->capsules, tern_view_of(slice.view.data, size), &code, &skipped);
         raw->ops->consume(raw->self, stream->id, size);
         stream->left -= size;
         if (result == WEB_CAPSULES_BAD)

@@ -45,10 +45,10 @@ enum web_kind {
 struct web_stream {
     tern_stream_id id; /* TERN_STREAM_NONE: a free place */
     enum web_kind kind;
-    bool head_due; /* ours: the remote has not been told yet what it is */
-    bool within;   /* a frame's content */
-    bool opened;   /* OPENED is to be said */
-    bool readable; /* and so is READABLE */
+    bool head_due;       /* ours: the remote has not been told yet what it is */
+    bool within;         /* a frame's content */
+    bool opened;         /* OPENED is to be said */
+    bool readable;       /* and so is READABLE */
     uint32_t ready_next; /* the line of those that have something to be said */
     uint32_t ready_previous;
     struct web_head head;

@@ -161,8 +161,8 @@ tern_err web_stream_head(struct web_session *s, struct web_stream *stream)
     if (!stream->head_due)
         return TERN_OK;
     head_put(s, &w);
-    tern_err err = mux_raw(s)->ops->write(mux_raw(s)->self, stream->id, tern_writer_view(&w),
-                                          &accepted);
+    tern_err err =
+        mux_raw(s)->ops->write(mux_raw(s)->self, stream->id, tern_writer_view(&w), &accepted);
     if (err == TERN_OK && accepted < w.size) {
         /* A part of a head cannot be taken back. */
         mux_raw(s)->ops->reset(mux_raw(s)->self, stream->id, TERN_MUX_CODE_RESOURCE_LIMIT);

@@ -91,9 +91,8 @@ static void fuzz_say(struct fuzz *f, tern_stream_id stream, struct tern_view byt
 static void fuzz_open(struct fuzz *f, bool one_way)
 {
     tern_stream_id stream;
-    tern_err err = one_way
-                       ? tern_quic_conn_open_one_way(f->conn, TERN_STREAM_CONTROL, &stream)
-                       : f->raw.mux.ops->open(f->raw.mux.self, TERN_STREAM_CONTROL, &stream);
+    tern_err err = one_way ? tern_quic_conn_open_one_way(f->conn, TERN_STREAM_CONTROL, &stream)
+                           : f->raw.mux.ops->open(f->raw.mux.self, TERN_STREAM_CONTROL, &stream);
     if (err == TERN_OK && f->streams_count < STREAMS_MAX)
         f->streams[f->streams_count++] = stream;
 }
@@ -229,8 +228,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         tern_mem_init(&mems[i], 0);
         tern_scope_init(&scopes[i], "session", NULL, NULL);
         tern_scope_init(&windows[i], "windows", NULL, NULL);
-        ends[i] = (struct session_pair_end){
-            .mem = &mems[i], .scope = &scopes[i], .windows = &windows[i]};
+        ends[i] =
+            (struct session_pair_end){.mem = &mems[i], .scope = &scopes[i], .windows = &windows[i]};
     }
     TERN_CHECK(session_pair_init(&f->pair, 1, fuzz_make, ends, NULL));
     fuzz_script(f, &r, (first & 2) != 0);

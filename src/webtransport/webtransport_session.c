@@ -148,7 +148,8 @@ void web_begin(struct web_session *s)
     (void)web_write(s, stream, tern_writer_view(&w));
 }
 
-/* session_authority writes who is asked: the name that was dialled, or the address; and the port. */
+/* session_authority writes who is asked: the name that was dialled, or the address; and the port.
+ */
 static void session_authority(const struct web_session *s, struct tern_writer *w)
 {
     struct tern_session_info info;
@@ -222,8 +223,8 @@ void web_release(struct web_session *s, struct web_stream *stream)
     const struct tern_mux *raw = &s->raw.mux;
     web_stream_become(&s->streams, stream, WEB_KIND_OWNER);
     stream->opened = true;
-    stream->readable = raw->ops->unread(raw->self, stream->id) > 0 ||
-                       tern_quic_conn_ended(s->conn, stream->id);
+    stream->readable =
+        raw->ops->unread(raw->self, stream->id) > 0 || tern_quic_conn_ended(s->conn, stream->id);
     web_stream_ready(&s->streams, stream);
 }
 

@@ -100,9 +100,9 @@ static void goaway_tells_its_code(void **state)
     assert_int_equal(quic_seen_error(b), TERN_ERR_CLOSED);
     assert_int_equal(quic_seen_event(b, TERN_MUX_GOAWAY).code, 0x1234);
     size_t accepted;
-    assert_int_equal(a->session.mux.ops->write(a->session.mux.self, stream, tern_view_str("late"),
-                                               &accepted),
-                     TERN_ERR_CLOSED);
+    assert_int_equal(
+        a->session.mux.ops->write(a->session.mux.self, stream, tern_view_str("late"), &accepted),
+        TERN_ERR_CLOSED);
     assert_int_equal(a->session.mux.ops->open(a->session.mux.self, TERN_STREAM_BULK, &stream),
                      TERN_ERR_CLOSED);
     web_world_fini(w);
@@ -280,8 +280,10 @@ static void grease_does_no_harm(void **state)
     /* A frame before the request, another one behind it, capsules that nobody knows, in pieces. */
     tern_stream_id request = web_puppet_open(puppet, false);
     web_puppet_say(puppet, request, tern_view_str("\x21\x02..\x40\x5f\x03xyz"));
-    static const char *const fields[] = {":method: CONNECT", ":protocol: webtransport-h3",
-                                         ":scheme: https", ":authority: a",
+    static const char *const fields[] = {":method: CONNECT",
+                                         ":protocol: webtransport-h3",
+                                         ":scheme: https",
+                                         ":authority: a",
                                          ":path: /.well-known/libp2p-webtransport?x&type=noise",
                                          NULL};
     (void)web_puppet_fields(puppet, request, fields);
@@ -289,7 +291,7 @@ static void grease_does_no_harm(void **state)
     shake(w, web_puppet_stream(puppet, 0));
     assert_int_equal(quic_seen_count(victim(w), TERN_MUX_ESTABLISHED), 1);
     static const uint8_t capsules[] = {0x00, 0x02, 0x29, 0x03, /* DATA: an unknown one begins */
-                                       0x00, 0x05, 'a',  'b',  'c',  0x80, 0x00, /* ends; DRAIN */
+                                       0x00, 0x05, 'a',  'b',  'c', 0x80, 0x00, /* ends; DRAIN */
                                        0x00, 0x03, 0x78, 0xae, 0x00};
     web_puppet_say(puppet, request, tern_view_of(capsules, sizeof capsules));
     web_world_run(w, 100 * TERN_MILLISECOND);
@@ -328,8 +330,8 @@ static void a_stream_that_is_not_read_is_no_reset(void **state)
     /* With another code it is one. */
     stream = web_puppet_stream(puppet, 0);
     web_world_run(w, 100 * TERN_MILLISECOND);
-    assert_int_equal(ngtcp2_conn_shutdown_stream(
-                         conn->ng, 0, tern_quic_conn_wire_id(conn, stream), web_code_out(77)),
+    assert_int_equal(ngtcp2_conn_shutdown_stream(conn->ng, 0, tern_quic_conn_wire_id(conn, stream),
+                                                 web_code_out(77)),
                      0);
     quic_conn_wake(conn);
     web_world_run(w, 100 * TERN_MILLISECOND);
@@ -361,7 +363,8 @@ static void a_server_of_its_own_is_a_session(void **state)
     tern_stream_id streams[2] = {TERN_STREAM_NONE, TERN_STREAM_NONE};
     for (size_t i = 0; i < of_puppet->log_count; i++) {
         tern_stream_id stream = of_puppet->log[i].stream;
-        int64_t wire = stream == TERN_STREAM_NONE ? -1 : tern_quic_conn_wire_id(puppet->conn, stream);
+        int64_t wire =
+            stream == TERN_STREAM_NONE ? -1 : tern_quic_conn_wire_id(puppet->conn, stream);
         if (wire == 0 || wire == 4)
             streams[wire / 4] = stream;
     }

@@ -1,6 +1,6 @@
 /*
- * The table of a connection's streams: what each of them is. Places are those of QUIC's ids, so that
- * a stream is found by its slot; a stale id finds nothing.
+ * The table of a connection's streams: what each of them is. Places are those of QUIC's ids, so
+ * that a stream is found by its slot; a stale id finds nothing.
  */
 #include "webtransport/webtransport_internal.h"
 
@@ -41,8 +41,8 @@ static bool streams_grow(struct web_streams *streams, uint32_t slot)
         count *= 2;
     if (count == streams->count)
         return true;
-    struct web_stream *list = tern_mem_realloc(
-        streams->mem, streams->list, streams->count * sizeof *list, count * sizeof *list);
+    struct web_stream *list = tern_mem_realloc(streams->mem, streams->list,
+                                               streams->count * sizeof *list, count * sizeof *list);
     if (list == NULL)
         return false;
     memset(list + streams->count, 0, (count - streams->count) * sizeof *list);
@@ -85,8 +85,7 @@ void web_stream_become(struct web_streams *streams, struct web_stream *stream, e
 
 static bool stream_is_ready(const struct web_streams *streams, const struct web_stream *stream)
 {
-    return stream->ready_previous != WEB_NO_SLOT ||
-           streams->ready_first == stream_slot(stream->id);
+    return stream->ready_previous != WEB_NO_SLOT || streams->ready_first == stream_slot(stream->id);
 }
 
 void web_stream_ready(struct web_streams *streams, struct web_stream *stream)
@@ -126,9 +125,8 @@ bool web_streams_next(struct web_streams *streams, struct tern_mux_event *event)
     if (streams->ready_first == WEB_NO_SLOT)
         return false;
     struct web_stream *stream = &streams->list[streams->ready_first];
-    *event = (struct tern_mux_event){.kind = stream->opened ? TERN_MUX_STREAM_OPENED
-                                                            : TERN_MUX_READABLE,
-                                     .stream = stream->id};
+    *event = (struct tern_mux_event){
+        .kind = stream->opened ? TERN_MUX_STREAM_OPENED : TERN_MUX_READABLE, .stream = stream->id};
     if (stream->opened)
         stream->opened = false;
     else

@@ -36,8 +36,7 @@ static void puppet_certificate(struct web_world *w, const struct web_world_optio
                                                    .mem = &w->mem,
                                                    .random = quic_testing_random(true),
                                                    .not_before = WEB_TESTING_WALL - since,
-                                                   .not_after =
-                                                       WEB_TESTING_WALL - since + length};
+                                                   .not_after = WEB_TESTING_WALL - since + length};
     assert_ok(tern_certificate_make(&of_it, &w->certificate));
     w->certhash[0] = 0x12;
     w->certhash[1] = TERN_SHA256_SIZE;

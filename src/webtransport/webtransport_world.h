@@ -1,6 +1,6 @@
 /*
- * For tests: hosts that speak WebTransport in the world of quic_world, and puppets: the other end of
- * a connection of h3 whose streams the test writes itself, right or wrong.
+ * For tests: hosts that speak WebTransport in the world of quic_world, and puppets: the other end
+ * of a connection of h3 whose streams the test writes itself, right or wrong.
  */
 #ifndef TERN_WEBTRANSPORT_WEBTRANSPORT_WORLD_H
 #define TERN_WEBTRANSPORT_WEBTRANSPORT_WORLD_H
