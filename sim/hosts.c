@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "testing/entropy.h"
+#include "webtransport/certificates.h"
 
 /* --- events of a host --- */
 
@@ -127,12 +128,32 @@ static const struct tern_machine_ops host_machine_ops = {.input = host_input,
 
 /* --- starting and stopping --- */
 
+/* host_certhashes appends the hashes of a host's certificates, as somebody would tell them. */
+static void host_certhashes(const struct sim_hosts *hosts, uint32_t i,
+                            struct tern_multiaddr *address)
+{
+    struct web_certificates certificates;
+    struct tern_mem mem;
+    bool rolled;
+    tern_mem_init(&mem, 0);
+    web_certificates_init(&certificates, &mem, &host_at(hosts, i)->key);
+    tern_err err = web_certificates_roll(&certificates, sim_world_wall(hosts->world, i), &rolled);
+    for (size_t k = 1; k < WEB_HASHES && err == TERN_OK; k++)
+        err = tern_multiaddr_append(address, TERN_MULTIADDR_CERTHASH,
+                                    tern_view_of(certificates.multihashes[k], WEB_MULTIHASH_SIZE));
+    TERN_CHECK(err == TERN_OK);
+    web_certificates_fini(&certificates);
+    tern_mem_fini(&mem);
+}
+
 static void host_address(const struct sim_hosts *hosts, uint32_t i, bool with_id,
                          struct tern_multiaddr *address)
 {
     const struct tern_route route = {.transport = hosts->options.transport,
                                      .endpoint = sim_world_endpoint(hosts->world, i, SIM_PORT)};
     tern_route_multiaddr(&route, address);
+    if (with_id && route.transport == TERN_TRANSPORT_WEBTRANSPORT)
+        host_certhashes(hosts, i, address);
     if (with_id)
         TERN_CHECK(tern_multiaddr_append_peer_id(address, &host_at(hosts, i)->id) == TERN_OK);
 }

@@ -26,6 +26,7 @@ static const struct way ways[] = {
     {"tcp, tls, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 3},
     {"ws, noise, yamux", TERN_TRANSPORT_WS, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
     {"ws, tls, mplex", TERN_TRANSPORT_WS, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 4},
+    {"webtransport", TERN_TRANSPORT_WEBTRANSPORT, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
     {"quic-v1", TERN_TRANSPORT_QUIC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 2},
 };
 

@@ -13,6 +13,7 @@ static const struct ways_name ways_transports[] = {
     {"tcp", TERN_TRANSPORT_TCP},
     {"ws", TERN_TRANSPORT_WS},
     {"quic-v1", TERN_TRANSPORT_QUIC},
+    {"webtransport", TERN_TRANSPORT_WEBTRANSPORT},
 };
 static const struct ways_name ways_secure[] = {
     {"noise", TERN_SECURE_NOISE},

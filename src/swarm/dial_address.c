@@ -130,6 +130,9 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
     if (!tern_peer_id_is_none(&target.id) && !tern_peer_id_is_none(&d->id) &&
         !tern_peer_id_equal(&target.id, &d->id))
         return dial_skip(s, d, addr, TERN_ERR_INVALID);
+    /* Without a hash a certificate would have to be some authority's, which nobody here knows. */
+    if (target.route.transport == TERN_TRANSPORT_WEBTRANSPORT && target.hashes.size == 0)
+        return dial_skip(s, d, addr, TERN_ERR_UNSUPPORTED);
     if (target.kind == TERN_TARGET_ENDPOINT)
         return dial_add_route(
             s, now, d,

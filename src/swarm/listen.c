@@ -79,8 +79,9 @@ void tern_listeners_port(struct tern_swarm *s, struct swarm_port *port, tern_err
 void tern_listeners_address(const struct tern_swarm *s, const struct tern_route *route,
                             struct tern_multiaddr *address)
 {
-    (void)s;
     tern_route_multiaddr(route, address);
+    if (route->transport == TERN_TRANSPORT_WEBTRANSPORT)
+        tern_transports_certhashes(s, address);
 }
 
 bool tern_listeners_tell(struct tern_swarm *s, tern_time now)

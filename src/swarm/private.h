@@ -336,6 +336,7 @@ struct swarm_sessions {
     uint32_t hubs_count;
     struct tern_session_transport dialers[TERN_TRANSPORT_COUNT]; /* ops NULL: not made (yet) */
     struct tern_quic_identity *quic_identity;                    /* NULL likewise */
+    uint32_t certhashes_version; /* of those that our addresses were told with */
 };
 
 /* --- observed.c --- */
@@ -784,6 +785,11 @@ bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport tr
 TERN_NODISCARD tern_err tern_transports_need(struct tern_swarm *s, tern_time now,
                                              enum tern_transport transport);
 void tern_transports_wall(struct tern_swarm *s, tern_time now, tern_wall_time wall);
+/* tern_transports_look: time has passed, and certificates may have changed; then so have addresses.
+ */
+void tern_transports_look(struct tern_swarm *s);
+/* tern_transports_certhashes appends those of WebTransport, if there are any yet. */
+void tern_transports_certhashes(const struct tern_swarm *s, struct tern_multiaddr *address);
 void tern_transports_fini(struct tern_swarm *s);
 
 /* --- sessions.c --- */

@@ -105,6 +105,7 @@ void tern_sessions_tick(struct tern_swarm *s, tern_time now)
         if (hub->ops->deadline(hub->self) <= now)
             hub->ops->tick(hub->self, now);
     }
+    tern_transports_look(s);
 }
 
 tern_time tern_sessions_deadline(const struct tern_swarm *s)

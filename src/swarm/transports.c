@@ -5,9 +5,13 @@
 #include "swarm/private.h"
 
 #include "quic/quic.h"
+#include "webtransport/webtransport.h"
 
 /* Transports that can be made; those of links need none. */
-enum { TRANSPORTS_BUILT_IN = TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC) };
+enum {
+    TRANSPORTS_BUILT_IN =
+        TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC) | TERN_TRANSPORT_BIT(TERN_TRANSPORT_WEBTRANSPORT)
+};
 
 bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport transport)
 {
@@ -31,11 +35,14 @@ static void transports_add(struct tern_swarm *s, const struct tern_session_trans
             sessions->dialers[i] = *transport;
 }
 
-static tern_err transports_make_quic(struct tern_swarm *s, tern_time now)
+static bool transports_web(const struct tern_swarm *s)
 {
-    struct tern_session_transport transport;
-    TERN_TRY(tern_quic_identity_new(s->mem, s->config.random, s->config.identity,
-                                    &s->sessions.quic_identity));
+    return (s->config.transports & TERN_TRANSPORT_BIT(TERN_TRANSPORT_WEBTRANSPORT)) != 0;
+}
+
+static tern_err transports_new_quic(struct tern_swarm *s, tern_time now,
+                                    struct tern_session_transport *transport)
+{
     const struct tern_quic_options options = {
         .mem = s->mem,
         .random = s->config.random,
@@ -46,13 +53,47 @@ static tern_err transports_make_quic(struct tern_swarm *s, tern_time now)
         .handshake_timeout_ns = s->config.upgrade_timeout_ns,
         .keep_alive_ns = s->config.keepalive_ns / 2,
     };
-    tern_err err = tern_quic_new(&options, now, &transport);
+    return tern_quic_new(&options, now, transport);
+}
+
+/* transports_add_web puts WebTransport around a transport of QUIC. */
+static tern_err transports_add_web(struct tern_swarm *s, tern_time now,
+                                   struct tern_session_transport *transport)
+{
+    const struct tern_webtransport_options options = {
+        .mem = s->mem,
+        .random = s->config.random,
+        .aead = &s->aead,
+        .identity = &s->noise,
+        .host_key = s->config.identity,
+        .metrics = s->config.metrics,
+        .wall = tern_swarm_wall(s, now),
+        .handshake_timeout_ns = s->config.upgrade_timeout_ns,
+    };
+    const struct tern_session_transport quic = *transport;
+    return tern_webtransport_new(&options, &quic, now, transport);
+}
+
+/* transports_make_quic makes the hub of QUIC, which is WebTransport's as well where that is
+ * allowed: they share sockets, and a connection says which it is. */
+static tern_err transports_make_quic(struct tern_swarm *s, tern_time now)
+{
+    struct tern_session_transport transport = {.ops = NULL};
+    struct tern_session_transport quic = {.ops = NULL};
+    TERN_TRY(tern_quic_identity_new(s->mem, s->config.random, s->config.identity,
+                                    &s->sessions.quic_identity));
+    tern_err err = transports_new_quic(s, now, &quic);
+    transport = quic;
+    if (err == TERN_OK && transports_web(s))
+        err = transports_add_web(s, now, &transport);
     if (err != TERN_OK) {
+        if (quic.ops != NULL)
+            quic.ops->fini(quic.self);
         tern_quic_identity_free(s->sessions.quic_identity);
         s->sessions.quic_identity = NULL;
         return err;
     }
-    transports_add(s, &transport, TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC));
+    transports_add(s, &transport, TRANSPORTS_BUILT_IN & s->config.transports);
     return TERN_OK;
 }
 
@@ -60,15 +101,47 @@ tern_err tern_transports_need(struct tern_swarm *s, tern_time now, enum tern_tra
 {
     if (!tern_transport_on_udp(transport) || s->sessions.dialers[transport].ops != NULL)
         return TERN_OK;
-    TERN_CHECK(transport == TERN_TRANSPORT_QUIC);
+    TERN_CHECK(TRANSPORTS_BUILT_IN & TERN_TRANSPORT_BIT(transport));
     return transports_make_quic(s, now);
 }
 
 void tern_transports_wall(struct tern_swarm *s, tern_time now, tern_wall_time wall)
 {
+    const struct tern_session_transport *web = &s->sessions.dialers[TERN_TRANSPORT_WEBTRANSPORT];
     const struct tern_session_transport *quic = &s->sessions.dialers[TERN_TRANSPORT_QUIC];
-    if (quic->ops != NULL)
+    if (web->ops != NULL)
+        tern_webtransport_set_wall(web, now, wall);
+    else if (quic->ops != NULL)
         tern_quic_set_wall(quic, now, wall);
+    tern_transports_look(s);
+}
+
+void tern_transports_look(struct tern_swarm *s)
+{
+    struct tern_webtransport_certhashes certhashes;
+    const struct tern_session_transport *web = &s->sessions.dialers[TERN_TRANSPORT_WEBTRANSPORT];
+    if (web->ops == NULL)
+        return;
+    tern_webtransport_certhashes(web, &certhashes);
+    if (certhashes.version == s->sessions.certhashes_version)
+        return;
+    s->sessions.certhashes_version = certhashes.version;
+    s->addresses_changed = true;
+}
+
+void tern_transports_certhashes(const struct tern_swarm *s, struct tern_multiaddr *address)
+{
+    struct tern_webtransport_certhashes certhashes;
+    const struct tern_session_transport *web = &s->sessions.dialers[TERN_TRANSPORT_WEBTRANSPORT];
+    if (web->ops == NULL)
+        return;
+    tern_webtransport_certhashes(web, &certhashes);
+    for (size_t i = 0; certhashes.version > 0 && i < TERN_WEBTRANSPORT_CERTHASHES; i++) {
+        tern_err err = tern_multiaddr_append(
+            address, TERN_MULTIADDR_CERTHASH,
+            tern_view_of(certhashes.multihashes[i], TERN_WEBTRANSPORT_CERTHASH_SIZE));
+        TERN_CHECK(err == TERN_OK); /* behind an IP, port and names there is room */
+    }
 }
 
 void tern_transports_fini(struct tern_swarm *s)
