@@ -81,7 +81,7 @@ static void demo_print_help(void)
           "block at\n"
           "                       the last common height, and money and energy balance\n"
           "  --nodes N            number of nodes, all authorities: 1 to 16 (4)\n"
-          "  --transport NAME     how the nodes connect: tcp, ws, quic-v1 (tcp)\n"
+          "  --transport NAME     how the nodes connect: tcp, ws, quic-v1, webtransport (tcp)\n"
           "  --period-ms N        time between blocks (1000)\n"
           "  --rows-per-second N  hours of data replayed in a second (1)\n"
           "  --from TIME          the first hour, 2016-07-31T23:00 to 2017-07-31T22:00 local time\n"

@@ -21,6 +21,7 @@ static const struct {
     {"tcp", "tcp", "/ip4/127.0.0.1/tcp/0"},
     {"ws", "websocket", "/ip4/127.0.0.1/tcp/0/ws"},
     {"quic-v1", "quic", "/ip4/127.0.0.1/udp/0/quic-v1"},
+    {"webtransport", "webtransport", "/ip4/127.0.0.1/udp/0/quic-v1/webtransport"},
 };
 
 const char *nodes_transport(const char *name)
