@@ -35,6 +35,7 @@
 struct tern_aead_engine;
 struct tern_noise_identity;
 struct tern_tls_identity;
+struct tern_web_tls;
 
 /* How a link is wrapped before it is negotiated: /tcp, /tcp/ws, /tcp/tls/ws. A dialer knows the
  * form from the address. A listener may take several on one port, and tells them apart by what
@@ -81,6 +82,8 @@ struct tern_conn_config {
     struct tern_aead_engine *aead;
     const struct tern_noise_identity *noise;
     const struct tern_tls_identity *tls; /* NULL where secure does not hold it */
+    const struct tern_web_tls *web;      /* NULL: no WEBSOCKET_TLS; without credentials: dialled
+                                            only */
     const struct tern_private_key *identity;
     const struct tern_protocol_table *protocols;
     struct tern_scope *windows; /* the global budget that stream windows grow under */
@@ -104,8 +107,8 @@ struct tern_conn_options {
     tern_wall_time wall;                      /* for the validity of certificates; 0: not known */
     unsigned forms; /* enum tern_link_form: a dialer's is one, a listener's are those that it takes;
                        0: PLAIN */
-    struct tern_view host; /* a dialer's by WebSocket: what it asks for, such as "example.org:443";
-                              copied */
+    struct tern_view host; /* a dialer's by WebSocket: what it asks for, such as "example.org:443",
+                              which is what the certificate of WEBSOCKET_TLS must be for; copied */
 };
 
 enum tern_conn_event_kind {
@@ -142,8 +145,8 @@ struct tern_conn_event {
 
 struct tern_conn;
 
-/* tern_conn_new makes a connection on a fresh link; NULL: no memory, or a dialer's form or host is
- * none that can be dialled. Owned by the caller. */
+/* tern_conn_new makes a connection on a fresh link; NULL: no memory, or the only form is one that
+ * config lacks something for, or a dialer's host is none. Owned by the caller. */
 struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
                                 const struct tern_conn_options *options, tern_time now);
 

@@ -19,7 +19,7 @@ static struct conn_pair_options form_options(unsigned form)
                                       .form = form};
 }
 
-static const unsigned forms[] = {TERN_LINK_PLAIN, TERN_LINK_WEBSOCKET};
+static const unsigned forms[] = {TERN_LINK_PLAIN, TERN_LINK_WEBSOCKET, TERN_LINK_WEBSOCKET_TLS};
 
 /* --- round trips --- */
 
@@ -53,14 +53,49 @@ static void websocket_upgrade_flight_by_flight(void **state)
     close_pair(&f);
 }
 
-/* Whatever else is agreed how, WebSocket adds one round trip. */
+static void secure_websocket_upgrade_flight_by_flight(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET_TLS);
+    options.open_size = 1;
+    struct conn_pair *pair = open_pair(&f, &options);
+    conn_pair_run(pair, TERN_SECOND);
+    golden_expect(&pair->log, "0.0 a sends\n"
+                              "50.0 b job\n"
+                              "50.0 b sends\n"
+                              "100.0 a job\n"
+                              "100.0 a sends\n"
+                              "150.0 b job\n"
+                              "150.0 b sends\n"
+                              "200.0 a sends\n"
+                              "250.0 b job\n"
+                              "250.0 b sends\n"
+                              "300.0 a job\n"
+                              "300.0 a established\n"
+                              "300.0 a sends\n"
+                              "350.0 b job\n"
+                              "350.0 b established\n"
+                              "350.0 b sends\n"
+                              "350.0 b opened /test/echo/1\n"
+                              "350.0 b readable\n"
+                              "350.0 b sends\n"
+                              "400.0 a sends\n"
+                              "400.0 a rtt\n"
+                              "400.0 a ready 0\n"
+                              "400.0 a readable\n"
+                              "450.0 b rtt\n");
+    close_pair(&f);
+}
+
+/* Whatever else is agreed how, WebSocket adds one round trip, and the web's TLS another. */
 static void each_form_takes_its_round_trips(void **state)
 {
     (void)state;
     static const struct {
         unsigned form;
         unsigned round_trips; /* from the link to the first byte of an answer */
-    } cases[] = {{TERN_LINK_PLAIN, 2}, {TERN_LINK_WEBSOCKET, 3}};
+    } cases[] = {{TERN_LINK_PLAIN, 2}, {TERN_LINK_WEBSOCKET, 3}, {TERN_LINK_WEBSOCKET_TLS, 4}};
     static const char *const muxers[] = {"y", "m"};
     for (size_t i = 0; i < TERN_COUNT_OF(cases); i++) {
         for (int how = 0; how < 16; how++) {
@@ -158,12 +193,14 @@ static void a_link_of_no_form_is_refused_by_name(void **state)
     }
 }
 
+/* A listener without the web's TLS ends what asks for it at the byte that says so. */
 static void a_client_hello_is_recognised_byte_by_byte(void **state)
 {
     (void)state;
     struct fixture f;
     struct conn_pair_options options = form_options(TERN_LINK_PLAIN);
     options.forms = ALL_FORMS;
+    options.no_web = true;
     struct conn_pair *pair = open_pair(&f, &options);
     struct conn_end *b = &pair->ends[1];
     assert_ok(feed(b, "\x16", 1));
@@ -171,6 +208,18 @@ static void a_client_hello_is_recognised_byte_by_byte(void **state)
     assert_int_equal(b->counts[TERN_CONN_CLOSED], 1);
     assert_int_equal(b->fault, TERN_FAULT_NONE);
     close_pair(&f);
+}
+
+static void a_form_that_lacks_what_it_needs_is_none(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET_TLS);
+    tern_mem_init(&f.mem, 0);
+    options.no_web = true;
+    assert_false(conn_pair_init(&f.pair, &options, &f.mem));
+    assert_int_equal(f.mem.used, 0);
+    tern_mem_fini(&f.mem);
 }
 
 /* Who dials one form and meets another: both ends know what went wrong, or that the other left. */
@@ -263,19 +312,22 @@ static void any_segmentation_gives_the_same(void **state)
     expect_echo_in_any_segmentation(&options, 40);
     options.muxers[0] = options.muxers[1] = "m";
     expect_echo_in_any_segmentation(&options, 10);
+    options.form = TERN_LINK_WEBSOCKET_TLS;
+    expect_echo_in_any_segmentation(&options, 20);
 }
 
 /* While a job is out nothing moves up, whatever the layers below have in hand. */
 static void a_job_that_is_away_holds_all_layers_back(void **state)
 {
     (void)state;
-    for (int how = 0; how < 4; how++) {
+    for (int how = 0; how < 8; how++) {
         int side = how & 1;
         struct fixture f;
-        struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
+        struct conn_pair_options options =
+            form_options(how & 4 ? TERN_LINK_WEBSOCKET_TLS : TERN_LINK_WEBSOCKET);
         options.open_size = 100;
         options.hold_jobs[side] = true;
-        options.link.segment_max = how / 2 == 0 ? 0 : 3;
+        options.link.segment_max = (how & 2) == 0 ? 0 : 3;
         struct conn_pair *pair = open_pair(&f, &options);
         struct conn_end *end = &pair->ends[side];
         conn_pair_run(pair, TERN_SECOND);
@@ -358,6 +410,32 @@ static void a_goodbye_ends_in_a_close_and_is_answered(void **state)
     }
 }
 
+/* WebSocket's farewell goes inside of TLS's, which is a record of an alert. */
+static void a_secure_goodbye_ends_in_an_alert_and_is_answered(void **state)
+{
+    (void)state;
+    for (unsigned side = 0; side < 2; side++) {
+        struct fixture f;
+        struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET_TLS);
+        wire_reset(&options, 0, SIZE_MAX);
+        struct conn_pair *pair = open_pair(&f, &options);
+        conn_pair_run(pair, TERN_SECOND);
+        tern_conn_close(pair->ends[side].conn, pair->link.now, 0x1006);
+        conn_pair_serve(&pair->ends[side], pair->link.now);
+        conn_pair_run(pair, 3 * TERN_SECOND);
+        for (unsigned i = 0; i < 2; i++) { /* 2 bytes, type and tag, encrypted */
+            const uint8_t *end = tapped.bytes[i] + tapped.sizes[i];
+            assert_memory_equal(end - 24, "\x17\x03\x03\x00\x13", 5);
+        }
+        assert_int_equal(pair->ends[side].err, TERN_OK);
+        assert_int_equal(pair->ends[1 - side].counts[TERN_CONN_GOAWAY], 1);
+        assert_int_equal(pair->ends[1 - side].err, TERN_ERR_DISCONNECTED);
+        for (int i = 0; i < 2; i++)
+            assert_false(tern_conn_want_send(pair->ends[i].conn));
+        close_pair(&f);
+    }
+}
+
 /* An upgrade that fails inside says goodbye outside: the wrong peer, a time-out. */
 static void a_failed_upgrade_ends_in_a_close(void **state)
 {
@@ -415,6 +493,8 @@ static void the_link_may_end_at_every_byte(void **state)
     struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
     options.forms = ALL_FORMS;
     expect_ends_at_every_byte(&options, 400);
+    options.form = TERN_LINK_WEBSOCKET_TLS;
+    expect_ends_at_every_byte(&options, 800);
 }
 
 /* One bit of one byte is wrong. What Noise protects never comes through changed; a bit of a head or
@@ -442,12 +522,37 @@ static void a_flipped_bit_anywhere_changes_no_byte_of_a_stream(void **state)
     }
 }
 
+/* Likewise with the web's TLS around all. */
+static void a_flipped_bit_in_secure_websocket_ends_it(void **state)
+{
+    (void)state;
+    for (unsigned side = 0; side < 2; side++) {
+        size_t total = 1;
+        for (size_t n = 0; n < total; n += 11) {
+            struct fixture f;
+            struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET_TLS);
+            options.forms = n % 2 == 0 ? ALL_FORMS : 0;
+            options.open_size = 3;
+            wire_reset(&options, side, n);
+            struct conn_pair *pair = open_pair(&f, &options);
+            conn_pair_run(pair, 30 * TERN_SECOND);
+            struct conn_end *a = &pair->ends[0];
+            if (a->got_size > 0)
+                assert_true(conn_pair_echoed(a, a->got_size));
+            total = tern_max_size(total, tapped.sizes[side]);
+            close_pair(&f);
+        }
+        assert_true(total > 800);
+    }
+}
+
 static void random_bytes_at_each_stage_end_it(void **state)
 {
     (void)state;
     for (uint64_t seed = 1; seed <= 200; seed++) {
         struct fixture f;
-        struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
+        struct conn_pair_options options =
+            form_options(seed % 5 == 0 ? TERN_LINK_WEBSOCKET_TLS : TERN_LINK_WEBSOCKET);
         options.forms = seed % 2 == 0 ? ALL_FORMS : 0;
         options.link.seed = seed;
         options.link.segment_max = 40;
@@ -478,8 +583,9 @@ static void random_bytes_at_each_stage_end_it(void **state)
 static void every_allocation_may_fail(void **state)
 {
     (void)state;
-    for (int i = 0; i < 3; i++) {
-        struct conn_pair_options options = form_options(TERN_LINK_WEBSOCKET);
+    for (int i = 0; i < 4; i++) {
+        struct conn_pair_options options =
+            form_options(i == 3 ? TERN_LINK_WEBSOCKET_TLS : TERN_LINK_WEBSOCKET);
         options.secure = i == 1 ? TERN_SECURE_NOISE : TERN_SECURE_PLAINTEXT;
         options.forms = i == 0 ? 0 : ALL_FORMS;
         options.link.segment_max = i == 2 ? 20 : 0;
@@ -491,20 +597,24 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(websocket_upgrade_flight_by_flight),
+        cmocka_unit_test(secure_websocket_upgrade_flight_by_flight),
         cmocka_unit_test(each_form_takes_its_round_trips),
         cmocka_unit_test(forms_are_told_apart_on_one_port),
         cmocka_unit_test(a_link_of_no_form_is_refused_by_name),
         cmocka_unit_test(a_client_hello_is_recognised_byte_by_byte),
+        cmocka_unit_test(a_form_that_lacks_what_it_needs_is_none),
         cmocka_unit_test(a_form_that_is_not_served_is_seen_by_both),
         cmocka_unit_test(a_link_that_says_nothing_or_little_times_out),
         cmocka_unit_test(a_plain_request_is_answered),
         cmocka_unit_test(any_segmentation_gives_the_same),
         cmocka_unit_test(a_job_that_is_away_holds_all_layers_back),
         cmocka_unit_test(a_goodbye_ends_in_a_close_and_is_answered),
+        cmocka_unit_test(a_secure_goodbye_ends_in_an_alert_and_is_answered),
         cmocka_unit_test(a_failed_upgrade_ends_in_a_close),
         cmocka_unit_test(a_bad_frame_ends_in_a_close_that_tells),
         cmocka_unit_test(the_link_may_end_at_every_byte),
         cmocka_unit_test(a_flipped_bit_anywhere_changes_no_byte_of_a_stream),
+        cmocka_unit_test(a_flipped_bit_in_secure_websocket_ends_it),
         cmocka_unit_test(random_bytes_at_each_stage_end_it),
         cmocka_unit_test(every_allocation_may_fail),
     };

@@ -229,7 +229,8 @@ static void pair_log_send(struct conn_end *end, tern_time now, size_t size)
     double at = (double)now / (double)TERN_MILLISECOND;
     if (size == 0)
         return;
-    if (end->pair->options.secure == TERN_SECURE_TLS)
+    if (end->pair->options.secure == TERN_SECURE_TLS ||
+        end->pair->options.form == TERN_LINK_WEBSOCKET_TLS)
         golden_line(&end->pair->log, "%.1f %s sends", at, end->name);
     else
         golden_line(&end->pair->log, "%.1f %s sends %zu", at, end->name, size);
@@ -318,6 +319,7 @@ static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned s
         .aead = &pair->aead,
         .noise = &end->noise,
         .tls = &end->tls,
+        .web = end->web.client.ssl == NULL ? NULL : &end->web,
         .identity = &end->key,
         .protocols = &pair->table,
         .windows = &pair->windows,
@@ -337,6 +339,24 @@ static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned s
     end->config.secure_count = 2;
 }
 
+/* Whom both trust, and b's certificate: made once, which takes longer than many pairs. */
+static bool pair_web(struct conn_pair *pair, struct conn_end *end)
+{
+    static struct web_pem root;
+    static struct web_pem leaf;
+    if (root.certificate == NULL) {
+        web_certify(&(struct web_certificate){.authority = true}, NULL, &root);
+        web_certify(&(struct web_certificate){.names = "DNS:b.example"}, &root, &leaf);
+    }
+    if (((pair->options.form | pair->options.forms) & TERN_LINK_WEBSOCKET_TLS) == 0 ||
+        pair->options.no_web)
+        return true;
+    const struct tern_web_tls_config config = {.roots = web_chain_view(&root)};
+    const struct tern_web_credentials credentials = {web_chain_view(&leaf), web_key_view(&leaf)};
+    return tern_web_tls_init(&end->web, &config) == TERN_OK &&
+           tern_web_tls_set_credentials(&end->web, &credentials) == TERN_OK;
+}
+
 static bool pair_host(struct conn_pair *pair, unsigned side)
 {
     static const char *const names[] = {"a", "b"};
@@ -350,6 +370,8 @@ static bool pair_host(struct conn_pair *pair, unsigned side)
     if (tern_private_key_generate(TERN_KEY_ED25519, &end->random, &end->key) != TERN_OK)
         return false;
     tern_public_key_peer_id(&end->key.public_key, &end->id);
+    if (!pair_web(pair, end))
+        return false;
     pair_config(pair, end, side);
     if (tern_noise_identity_init(&end->noise, pair->mem, &end->random, &end->key) != TERN_OK)
         return false;
@@ -416,6 +438,7 @@ void conn_pair_fini(struct conn_pair *pair)
             tern_noise_identity_fini(&end->noise);
         if (end->tls.certificate.mem != NULL)
             tern_tls_identity_fini(&end->tls);
+        tern_web_tls_fini(&end->web);
         tern_private_key_fini(&end->key);
         tern_scope_fini(&end->scope);
     }

@@ -17,7 +17,9 @@
 #include "golden.h"
 #include "secure/noise.h"
 #include "secure/tls.h"
+#include "secure/web_tls.h"
 #include "sim_pair.h"
+#include "web_certificates.h"
 
 #define CONN_PAIR_ECHO  "/test/echo/1"
 #define CONN_PAIR_OTHER "/test/other/1"
@@ -33,6 +35,7 @@ struct conn_pair_options {
     unsigned form;         /* a dials; 0: plain */
     unsigned forms;        /* b takes; 0: the same alone */
     const char *muxers[2]; /* 'y' for yamux and 'm' for mplex, in order of preference; NULL: "y" */
+    bool no_web;           /* neither knows the web's TLS */
     bool wrong_peer;       /* a expects somebody else than b */
     bool right_peer;       /* a expects b */
     bool hold_jobs[2];     /* jobs wait until conn_pair_run_job */
@@ -53,6 +56,7 @@ struct conn_end {
     struct tern_private_key key;
     struct tern_noise_identity noise;
     struct tern_tls_identity tls;
+    struct tern_web_tls web;
     struct tern_peer_id id;
     struct tern_scope scope;
     struct tern_metrics metrics;

@@ -70,12 +70,15 @@ static inline size_t life_size(const struct conn_pair_options *options, unsigned
     return size;
 }
 
-/* The link ends behind each byte (with TLS, which takes long: each seventh) that either side sends,
- * which are at least so many; each time both connections end, once, and keep no memory. */
+/* The link ends behind each byte (with TLS, which takes long: each seventh or 23rd) that either
+ * side sends, which are at least so many; each time both connections end, once, and keep no memory.
+ */
 static inline void expect_ends_at_every_byte(const struct conn_pair_options *base, size_t total_min)
 {
     struct conn_pair_options options = *base;
-    size_t step = options.secure == TERN_SECURE_TLS ? 7 : 1;
+    size_t step = options.form == TERN_LINK_WEBSOCKET_TLS ? 23
+                  : options.secure == TERN_SECURE_TLS     ? 7
+                                                          : 1;
     options.open_size = 3;
     options.link.segment_max = 1;
     for (unsigned side = 0; side < 2; side++) {

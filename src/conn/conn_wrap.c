@@ -6,6 +6,7 @@
  */
 #include "base/check.h"
 #include "conn/conn_private.h"
+#include "secure/web_tls.h"
 #include "websocket/websocket.h"
 
 enum { WRAP_FORMS = TERN_LINK_PLAIN | TERN_LINK_WEBSOCKET | TERN_LINK_WEBSOCKET_TLS };
@@ -31,6 +32,21 @@ static tern_err wrap_websocket(struct tern_conn *conn, struct tern_view host)
     return TERN_OK;
 }
 
+static tern_err wrap_web_tls(struct tern_conn *conn, struct tern_view host)
+{
+    struct tern_channel channel;
+    if (conn->config->web == NULL)
+        return TERN_ERR_UNSUPPORTED;
+    TERN_TRY(tern_web_tls_new(&(struct tern_web_tls_options){.role = conn->role,
+                                                             .mem = conn->mem,
+                                                             .web = conn->config->web,
+                                                             .host = host,
+                                                             .wall = conn->wall},
+                              &channel));
+    conn_stack_push(conn, channel);
+    return TERN_OK;
+}
+
 /* The form is known: its channels are made, from the link on. */
 static tern_err wrap_form(struct tern_conn *conn, enum tern_link_form form, struct tern_view host)
 {
@@ -42,7 +58,8 @@ static tern_err wrap_form(struct tern_conn *conn, enum tern_link_form form, stru
     case TERN_LINK_WEBSOCKET:
         return wrap_websocket(conn, host);
     case TERN_LINK_WEBSOCKET_TLS:
-        return TERN_ERR_UNSUPPORTED;
+        TERN_TRY(wrap_web_tls(conn, host));
+        return wrap_websocket(conn, host);
     }
     TERN_UNREACHABLE();
 }

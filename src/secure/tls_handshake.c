@@ -425,6 +425,32 @@ tern_err tern_tls_handshake_recv(struct tern_tls_handshake *hs, struct tern_view
     return TERN_OK;
 }
 
+tern_err tern_tls_handshake_record(struct tern_tls_handshake *hs, struct tern_view in, size_t *used,
+                                   struct tern_slice *record)
+{
+    tern_err err = TERN_OK;
+    TERN_CHECK(hs->step == TERN_TLS_COMPLETE);
+    if (handshake_part_is_whole(hs)) {
+        handshake_drop_input(hs);
+        hs->header_bytes = 0;
+    }
+    *record = (struct tern_slice){.chunk = NULL};
+    *used = 0;
+    if (hs->header_bytes == 0 && in.size >= TERN_TLS_HEADER_SIZE) {
+        size_t size = TERN_TLS_HEADER_SIZE + header_length(in.data);
+        TERN_TRY(handshake_judge(hs, in.data));
+        if (size <= in.size) {
+            record->view = tern_view_part(in, 0, size);
+            *used = size;
+            return TERN_OK;
+        }
+    }
+    *used = handshake_assemble(hs, in, &err);
+    if (err == TERN_OK && handshake_part_is_whole(hs))
+        *record = (struct tern_slice){.chunk = hs->part, .view = tern_chunk_view(hs->part)};
+    return err;
+}
+
 tern_err tern_tls_handshake_settle(struct tern_tls_handshake *hs)
 {
     TERN_CHECK(hs->step == TERN_TLS_JOB_AWAY);

@@ -120,6 +120,14 @@ void tern_tls_handshake_fini(struct tern_tls_handshake *handshake);
 TERN_NODISCARD tern_err tern_tls_handshake_recv(struct tern_tls_handshake *handshake,
                                                 struct tern_view in, size_t *used);
 
+/* tern_tls_handshake_record goes on to frame records when the handshake is COMPLETE (checked), for
+ * who leaves them to OpenSSL. It takes bytes up to the end of one, and *record is that one with its
+ * header: where it lies in the input (no chunk), or in a chunk that lives until the next call;
+ * empty: more has to come. Errors as of recv. */
+TERN_NODISCARD tern_err tern_tls_handshake_record(struct tern_tls_handshake *handshake,
+                                                  struct tern_view in, size_t *used,
+                                                  struct tern_slice *record);
+
 /* tern_tls_handshake_settle takes the job back, and returns what it found. The owner then takes
  * skip bytes off the input before it gives any more of it to anybody. */
 TERN_NODISCARD tern_err tern_tls_handshake_settle(struct tern_tls_handshake *handshake);
