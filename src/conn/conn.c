@@ -87,6 +87,10 @@ struct tern_conn *tern_conn_new(const struct tern_conn_config *config,
     }
     if (err == TERN_OK)
         err = conn_wrap_start(conn, options->host);
+    if (err == TERN_OK) {
+        conn_stack_resume(conn, now); /* a channel may be open from the start */
+        err = conn->err;
+    }
     if (err != TERN_OK) {
         tern_conn_free(conn);
         return NULL;

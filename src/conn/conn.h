@@ -34,6 +34,7 @@
 
 struct tern_aead_engine;
 struct tern_noise_identity;
+struct tern_pnet_key;
 struct tern_tls_identity;
 struct tern_web_tls;
 
@@ -82,6 +83,7 @@ struct tern_conn_config {
     struct tern_aead_engine *aead;
     const struct tern_noise_identity *noise;
     const struct tern_tls_identity *tls; /* NULL where secure does not hold it */
+    const struct tern_pnet_key *psk;     /* of the private network; NULL: in none */
     const struct tern_web_tls *web;      /* NULL: no WEBSOCKET_TLS; without credentials: dialled
                                             only */
     const struct tern_private_key *identity;

@@ -320,6 +320,7 @@ static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned s
         .noise = &end->noise,
         .tls = &end->tls,
         .web = end->web.client.ssl == NULL ? NULL : &end->web,
+        .psk = options->networks[side] == 0 ? NULL : &end->psk,
         .identity = &end->key,
         .protocols = &pair->table,
         .windows = &pair->windows,
@@ -370,6 +371,7 @@ static bool pair_host(struct conn_pair *pair, unsigned side)
     if (tern_private_key_generate(TERN_KEY_ED25519, &end->random, &end->key) != TERN_OK)
         return false;
     tern_public_key_peer_id(&end->key.public_key, &end->id);
+    memset(end->psk.bytes, (int)pair->options.networks[side], sizeof end->psk.bytes);
     if (!pair_web(pair, end))
         return false;
     pair_config(pair, end, side);

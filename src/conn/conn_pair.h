@@ -16,6 +16,7 @@
 #include "crypto/key.h"
 #include "golden.h"
 #include "secure/noise.h"
+#include "secure/pnet.h"
 #include "secure/tls.h"
 #include "secure/web_tls.h"
 #include "sim_pair.h"
@@ -35,6 +36,7 @@ struct conn_pair_options {
     unsigned form;         /* a dials; 0: plain */
     unsigned forms;        /* b takes; 0: the same alone */
     const char *muxers[2]; /* 'y' for yamux and 'm' for mplex, in order of preference; NULL: "y" */
+    unsigned networks[2];  /* private ones, by number; 0: public */
     bool no_web;           /* neither knows the web's TLS */
     bool wrong_peer;       /* a expects somebody else than b */
     bool right_peer;       /* a expects b */
@@ -57,6 +59,7 @@ struct conn_end {
     struct tern_noise_identity noise;
     struct tern_tls_identity tls;
     struct tern_web_tls web;
+    struct tern_pnet_key psk;
     struct tern_peer_id id;
     struct tern_scope scope;
     struct tern_metrics metrics;

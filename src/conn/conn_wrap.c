@@ -3,22 +3,38 @@
  *
  *   SNIFF ─ form known ─► WRAP ─ each channel open ─► SELECT_SECURE
  *     (a dialer, and a listener of one form, know it from the start)
+ *
+ * In a private network a plain link begins with 24 random bytes, so it is what begins as none of
+ * the others; a link whose bytes look like one of those by chance (once in 2^30) is lost.
  */
 #include "base/check.h"
 #include "conn/conn_private.h"
+#include "secure/pnet.h"
 #include "secure/web_tls.h"
 #include "websocket/websocket.h"
 
 enum { WRAP_FORMS = TERN_LINK_PLAIN | TERN_LINK_WEBSOCKET | TERN_LINK_WEBSOCKET_TLS };
 
-/* How links of each form begin. */
-static const struct {
+/* How links of each form begin: the bytes that a mask leaves. */
+struct wrap_start {
     enum tern_link_form form;
-    struct tern_view start;
-} wrap_starts[] = {
-    {TERN_LINK_PLAIN, {(const uint8_t *)"\x13/multistream", CONN_SNIFF_SIZE}},
-    {TERN_LINK_WEBSOCKET, {(const uint8_t *)"GET ", 4}},
-    {TERN_LINK_WEBSOCKET_TLS, {(const uint8_t *)"\x16\x03", 2}},
+    uint8_t size;
+    uint8_t bytes[CONN_SNIFF_SIZE + 1];
+    uint8_t mask[CONN_SNIFF_SIZE + 1];
+};
+
+#define WRAP_ALL "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
+
+static const struct wrap_start wrap_starts[] = {
+    {TERN_LINK_PLAIN, CONN_SNIFF_SIZE, "\x13/multistream", WRAP_ALL},
+    {TERN_LINK_WEBSOCKET, 4, "GET ", WRAP_ALL},
+    {TERN_LINK_WEBSOCKET_TLS, 2, "\x16\x03", WRAP_ALL},
+};
+
+/* In a private network: more of a ClientHello, up to its type; and plain links are no row. */
+static const struct wrap_start wrap_private_starts[] = {
+    {TERN_LINK_WEBSOCKET, 4, "GET ", WRAP_ALL},
+    {TERN_LINK_WEBSOCKET_TLS, 6, "\x16\x03\0\0\0\x01", "\xff\xff\xf8\0\0\xff"},
 };
 
 static tern_err wrap_websocket(struct tern_conn *conn, struct tern_view host)
@@ -47,6 +63,24 @@ static tern_err wrap_web_tls(struct tern_conn *conn, struct tern_view host)
     return TERN_OK;
 }
 
+/* What wraps the link by its form is open: now the private network's cipher, if there is one, then
+ * the upgrade. */
+static tern_err wrap_inside(struct tern_conn *conn)
+{
+    struct tern_channel channel;
+    if (conn->config->psk == NULL || conn->private_network)
+        return conn_upgrade_start(conn);
+    TERN_TRY(tern_pnet_new(
+        &(struct tern_pnet_options){.mem = conn->mem,
+                                    .random = conn->config->random,
+                                    .key = conn->config->psk,
+                                    .greeting = tern_view_str("\x13" TERN_MULTISTREAM_HEADER "\n")},
+        &channel));
+    conn_stack_push(conn, channel);
+    conn->private_network = true;
+    return TERN_OK;
+}
+
 /* The form is known: its channels are made, from the link on. */
 static tern_err wrap_form(struct tern_conn *conn, enum tern_link_form form, struct tern_view host)
 {
@@ -54,7 +88,7 @@ static tern_err wrap_form(struct tern_conn *conn, enum tern_link_form form, stru
     conn->forms = (uint8_t)form;
     switch (form) {
     case TERN_LINK_PLAIN:
-        return conn_upgrade_start(conn);
+        return wrap_inside(conn);
     case TERN_LINK_WEBSOCKET:
         return wrap_websocket(conn, host);
     case TERN_LINK_WEBSOCKET_TLS:
@@ -79,29 +113,40 @@ void conn_wrap_opened(struct tern_conn *conn)
 {
     if (conn->stack.opened < conn->stack.count)
         return;
-    tern_err err = conn_upgrade_start(conn);
+    tern_err err = wrap_inside(conn);
     if (err != TERN_OK)
         conn_fail(conn, err, TERN_FAULT_NONE);
 }
 
 /* --- the first bytes --- */
 
+/* Do the bytes that have come fit? */
+static bool wrap_fits(const struct wrap_start *start, const struct tern_conn *conn)
+{
+    size_t size = tern_min_size(start->size, conn->sniffed_size);
+    for (size_t i = 0; i < size; i++)
+        if ((conn->sniffed[i] & start->mask[i]) != start->bytes[i])
+            return false;
+    return true;
+}
+
 /* Which form the bytes begin; 0: none that is taken. *known is false when more bytes have to come.
  */
 static unsigned wrap_recognise(const struct tern_conn *conn, bool *known)
 {
+    bool private_network = conn->config->psk != NULL;
+    const struct wrap_start *starts = private_network ? wrap_private_starts : wrap_starts;
+    size_t count =
+        private_network ? TERN_COUNT_OF(wrap_private_starts) : TERN_COUNT_OF(wrap_starts);
     unsigned forms = 0;
     *known = true;
-    for (size_t i = 0; i < TERN_COUNT_OF(wrap_starts); i++) {
-        struct tern_view start = wrap_starts[i].start;
-        size_t size = tern_min_size(start.size, conn->sniffed_size);
-        bool fits = memcmp(start.data, conn->sniffed, size) == 0;
-        if (!fits || (conn->forms & wrap_starts[i].form) == 0)
+    for (size_t i = 0; i < count; i++) {
+        if ((conn->forms & starts[i].form) == 0 || !wrap_fits(&starts[i], conn))
             continue;
-        forms |= wrap_starts[i].form;
-        *known = *known && size == start.size;
+        forms |= starts[i].form;
+        *known = *known && conn->sniffed_size >= starts[i].size;
     }
-    return forms;
+    return forms == 0 && private_network ? conn->forms & TERN_LINK_PLAIN : forms;
 }
 
 size_t conn_wrap_sniff(struct tern_conn *conn, struct tern_view in)
