@@ -37,6 +37,7 @@ struct command_options {
     const char *transport; /* the ways to connect, of the commands that are a peer; NULL: all */
     const char *secure;
     const char *muxer;
+    const char *psk;    /* the file of a private network's key; NULL: the public network */
     const char *upload; /* perf: what was said, and what that is */
     const char *download;
     uint64_t upload_bytes;

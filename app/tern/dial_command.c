@@ -3,6 +3,8 @@
  */
 #include "app/tern/visit.h"
 
+#include "swarm/swarm.h"
+
 enum { EXPLAIN_TRIED_MAX = 64 };
 
 /* One address: what the host tells of it, or that it refused it at once. */
@@ -95,6 +97,9 @@ static void explain_gather(struct explain *explain, const struct visit *visit)
         char *id = strstr(info.address, "/p2p/");
         if (id != NULL && id > info.address)
             *id = '\0';
+        if (info.err == TERN_ERR_UNSUPPORTED && visit->options->psk != NULL &&
+            strstr(info.address, "/udp/") != NULL)
+            snprintf(info.refusal, sizeof info.refusal, "%s", TERN_DIAL_OUTSIDE_NETWORK);
         if (info.err != TERN_OK)
             explain_add(explain, &info);
     }

@@ -72,6 +72,7 @@ static void print_help(FILE *out)
         "commas; a name that this build does not have is answered with a list of those it has:\n"
         "  --transport NAMES  tcp, ws, wss, quic-v1, webtransport, webrtc-direct\n"
         "  --secure NAMES     noise, tls, plaintext          --muxer NAMES  yamux, mplex\n"
+        "  --psk FILE         the private network whose key (swarm.key) this is\n"
         "ping\n"
         "  --count N (3)     --interval S (0.2)             Ctrl-C ends it and sums up\n"
         "perf\n"
@@ -198,6 +199,7 @@ enum flag {
     FLAG_TRANSPORT,
     FLAG_SECURE,
     FLAG_MUXER,
+    FLAG_PSK,
     FLAG_UPLOAD,
     FLAG_DOWNLOAD,
     FLAG_DURATION,
@@ -231,6 +233,7 @@ static const struct option flag_table[] = {
     {"transport", required_argument, NULL, FLAG_TRANSPORT},
     {"secure", required_argument, NULL, FLAG_SECURE},
     {"muxer", required_argument, NULL, FLAG_MUXER},
+    {"psk", required_argument, NULL, FLAG_PSK},
     {"upload", required_argument, NULL, FLAG_UPLOAD},
     {"download", required_argument, NULL, FLAG_DOWNLOAD},
     {"duration", required_argument, NULL, FLAG_DURATION},
@@ -258,7 +261,7 @@ static const char **flag_text(struct command_options *options, int flag)
         {FLAG_ORDER, &options->order},   {FLAG_TRANSPORT, &options->transport},
         {FLAG_SECURE, &options->secure}, {FLAG_MUXER, &options->muxer},
         {FLAG_UPLOAD, &options->upload}, {FLAG_DOWNLOAD, &options->download},
-        {FLAG_SERVE, &options->serve},
+        {FLAG_SERVE, &options->serve},   {FLAG_PSK, &options->psk},
     };
     for (size_t i = 0; i < TERN_COUNT_OF(texts); i++)
         if (texts[i].flag == flag)

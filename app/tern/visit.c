@@ -6,6 +6,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "crypto/secret.h"
+#include "runtime/real/keyfile.h"
+#include "secure/pnet.h"
+
 uint64_t visit_now_ns(void)
 {
     struct timespec now;
@@ -141,6 +145,24 @@ static int visit_addresses(struct visit *visit)
     return CODE_OK;
 }
 
+/* Makes the host, in the private network whose key's file is named. */
+static tern_err visit_make(struct visit *visit, struct tern_host_options *host, const char *psk,
+                           struct tern_span message)
+{
+    uint8_t bytes[TERN_PNET_FILE_SIZE_MAX];
+    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
+    tern_err err = TERN_OK;
+    if (psk != NULL) {
+        err = tern_keyfile_read(psk, &w, (char *)message.data, message.size);
+        host->psk = bytes;
+        host->psk_size = w.size;
+    }
+    if (err == TERN_OK)
+        err = tern_host_new(host, &visit->host, (char *)message.data, message.size);
+    tern_secret_wipe(bytes, sizeof bytes);
+    return err;
+}
+
 int visit_host(struct visit *visit, const struct command_options *options,
                const struct tern_host_options *host)
 {
@@ -151,13 +173,15 @@ int visit_host(struct visit *visit, const struct command_options *options,
     with_ways.transports = options->transport;
     with_ways.secure = options->secure;
     with_ways.muxers = options->muxer;
-    tern_err err = tern_host_new(&with_ways, &visit->host, message, sizeof message);
+    tern_err err = visit_make(visit, &with_ways, options->psk,
+                              (struct tern_span){(uint8_t *)message, sizeof message});
     if (err == TERN_OK)
         return CODE_OK;
-    int code = err == TERN_ERR_UNSUPPORTED || err == TERN_ERR_INVALID ? CODE_USAGE
-               : err == TERN_ERR_GATED                                ? CODE_KEY
-               : err == TERN_ERR_IO || err == TERN_ERR_BAD_KEY        ? CODE_INPUT
-                                                                      : CODE_INTERNAL;
+    int code = err == TERN_ERR_UNSUPPORTED || err == TERN_ERR_INVALID   ? CODE_USAGE
+               : err == TERN_ERR_GATED                                  ? CODE_KEY
+               : err == TERN_ERR_IO || err == TERN_ERR_BAD_KEY          ? CODE_INPUT
+               : err == TERN_ERR_MALFORMED || err == TERN_ERR_TOO_LARGE ? CODE_DATA
+                                                                        : CODE_INTERNAL;
     return command_fail(code, "%s", message);
 }
 

@@ -81,6 +81,7 @@ void config_free(struct config *config)
     free(config->data_dir);
     free(config->genesis);
     free(config->key_file);
+    free(config->private_network_key);
     free(config->api_address);
     config_list_clear(&config->listen);
     config_list_clear(&config->bootstrap);
@@ -285,6 +286,11 @@ void config_print(const struct config *config)
     config_print_list("transports", &config->transports);
     config_print_list("secure", &config->secure);
     config_print_list("muxers", &config->muxers);
+    if (config->private_network_key != NULL) {
+        printf("  private_network_key: ");
+        config_print_string(config->private_network_key);
+        printf("\n");
+    }
     printf("  perf: %s\n", config->perf ? "true" : "false");
     printf("  profile: %s\n", config_profile_name(config->profile));
     printf("  peers_want: %llu\n", (unsigned long long)config->peers_want);

@@ -32,7 +32,8 @@ struct config {
     struct config_list transports; /* ways to connect, by name (host/ways.h); empty: all */
     struct config_list secure;
     struct config_list muxers;
-    bool perf; /* let others measure */
+    char *private_network_key; /* a file; NULL: the public network */
+    bool perf;                 /* let others measure */
     enum tern_swarm_profile profile;
     uint64_t peers_want;
     uint64_t store_size_mib;

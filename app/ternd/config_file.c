@@ -26,6 +26,7 @@ struct file_network {
     unsigned secure_count;
     char **muxers;
     unsigned muxers_count;
+    char *private_network_key;
     enum file_bool *perf;
     enum tern_swarm_profile *profile;
     uint64_t *peers_want;
@@ -92,6 +93,8 @@ static const cyaml_schema_field_t file_network_fields[] = {
                          CONFIG_LIST_MAX),
     CYAML_FIELD_SEQUENCE("muxers", FILE_OPTIONAL, struct file_network, muxers, &file_string, 0,
                          CONFIG_LIST_MAX),
+    CYAML_FIELD_STRING_PTR("private_network_key", FILE_OPTIONAL, struct file_network,
+                           private_network_key, 0, 4096),
     CYAML_FIELD_ENUM_PTR("perf", FILE_OPTIONAL | CYAML_FLAG_STRICT, struct file_network, perf,
                          file_bools, TERN_COUNT_OF(file_bools)),
     CYAML_FIELD_ENUM_PTR("profile", FILE_OPTIONAL | CYAML_FLAG_STRICT, struct file_network, profile,
@@ -254,8 +257,10 @@ static void file_take_number(uint64_t *to, const uint64_t *from)
         *to = *from;
 }
 
-static void file_take_network(struct config *config, const struct file_network *network)
+static void file_take_network(struct config *config, const struct file_network *network,
+                              const char *path)
 {
+    file_take_path(&config->private_network_key, network->private_network_key, path);
     file_take_list(&config->listen, network->listen, network->listen_count);
     file_take_list(&config->bootstrap, network->bootstrap, network->bootstrap_count);
     file_take_list(&config->transports, network->transports, network->transports_count);
@@ -276,7 +281,7 @@ static void file_take(struct config *config, const struct file_config *file, con
     if (file->propose != NULL)
         config->propose = *file->propose == FILE_TRUE;
     if (file->network != NULL)
-        file_take_network(config, file->network);
+        file_take_network(config, file->network, path);
     if (file->store != NULL)
         file_take_number(&config->store_size_mib, file->store->size_mib);
     if (file->log != NULL && file->log->level != NULL)

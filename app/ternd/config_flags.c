@@ -19,6 +19,7 @@ enum flag {
     FLAG_TRANSPORTS,
     FLAG_SECURE,
     FLAG_MUXERS,
+    FLAG_PRIVATE_NETWORK_KEY,
     FLAG_PERF,
     FLAG_PROFILE,
     FLAG_PEERS_WANT,
@@ -44,6 +45,7 @@ static const struct option flag_table[] = {
     {"transports", required_argument, NULL, FLAG_TRANSPORTS},
     {"secure", required_argument, NULL, FLAG_SECURE},
     {"muxers", required_argument, NULL, FLAG_MUXERS},
+    {"private-network-key", required_argument, NULL, FLAG_PRIVATE_NETWORK_KEY},
     {"perf", no_argument, NULL, FLAG_PERF},
     {"profile", required_argument, NULL, FLAG_PROFILE},
     {"peers-want", required_argument, NULL, FLAG_PEERS_WANT},
@@ -79,6 +81,9 @@ void config_print_help(void)
         "                       this build does not have is answered with a list of those it has\n"
         "  --secure NAMES       secure channels, the best first: noise, tls, plaintext\n"
         "  --muxers NAMES       muxers, the best first: yamux, mplex\n"
+        "  --private-network-key FILE\n"
+        "                       connect to peers with this key (swarm.key, mode 0600) alone, over\n"
+        "                       tcp, ws and wss\n"
         "  --perf               let others measure how fast bytes go here and come back\n"
         "  --profile NAME       limits: meter, default, server\n"
         "  --peers-want N       connect to known peers until there are so many (8)\n"
@@ -187,6 +192,9 @@ static bool flag_apply(struct flag_reading *r, int flag, const char *value)
         return true;
     case FLAG_KEY_FILE:
         flag_take(&config->key_file, value);
+        return true;
+    case FLAG_PRIVATE_NETWORK_KEY:
+        flag_take(&config->private_network_key, value);
         return true;
     case FLAG_NO_PROPOSE:
         config->propose = false;

@@ -200,6 +200,30 @@ static bool node_load_key(struct node *node, struct tern_random *random,
     return node_fail(making, err == TERN_ERR_GATED ? NODE_EXIT_KEY : NODE_EXIT_FILES, text);
 }
 
+static bool node_load_psk(struct node *node, const struct node_making *making)
+{
+    uint8_t bytes[TERN_PNET_FILE_SIZE_MAX];
+    char text[512] = "";
+    const char *path = node->config->private_network_key;
+    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
+    if (path == NULL)
+        return true;
+    tern_err err = tern_keyfile_read(path, &w, text, sizeof text);
+    if (err == TERN_OK) {
+        err = tern_pnet_key_parse(tern_writer_view(&w), &node->psk);
+        if (err != TERN_OK)
+            snprintf(text, sizeof text, "%.400s: no private network's key: %s", path,
+                     tern_err_text(err));
+    }
+    tern_secret_wipe(bytes, sizeof bytes);
+    if (err == TERN_OK)
+        return true;
+    int code = err == TERN_ERR_GATED ? NODE_EXIT_KEY
+               : err == TERN_ERR_IO  ? NODE_EXIT_FILES
+                                     : NODE_EXIT_CONFIG;
+    return node_fail(making, code, text);
+}
+
 static bool node_open_store(struct node *node, const struct node_making *making)
 {
     char path[4096];
@@ -245,10 +269,23 @@ static bool node_make_core(struct node *node, struct tern_random *random,
     options.host.peers_want = (uint32_t)node->config->peers_want;
     tern_swarm_limits_profile(&options.host.swarm.limits, node->config->profile);
     options.host.swarm.slow_aes = !tern_aead_has_fast_aes();
+    options.host.swarm.psk = node->config->private_network_key == NULL ? NULL : &node->psk;
     tern_err err = node_set_ways(node->config, &options.host);
     if (err == TERN_OK)
         err = tern_node_new(&options, tern_loop_now(), &node->core);
     return err == TERN_OK || node_fail(making, NODE_EXIT_FILES, tern_err_text(err));
+}
+
+/* Why an address cannot be listened at. */
+static const char *node_listen_problem(const struct node *node,
+                                       const struct tern_multiaddr *address, tern_err err)
+{
+    struct tern_route route;
+    if (err == TERN_ERR_UNSUPPORTED && node->config->private_network_key != NULL &&
+        tern_route_of_listen(tern_multiaddr_view(address), &route) == TERN_OK &&
+        tern_transport_on_udp(route.transport))
+        return TERN_DIAL_OUTSIDE_NETWORK;
+    return tern_err_text(err);
 }
 
 /* What config_check has parsed before is parsed again here. */
@@ -264,7 +301,7 @@ static bool node_addresses(struct node *node, const struct node_making *making)
         if (err != TERN_OK) {
             *making->exit_code = NODE_EXIT_CONFIG;
             return app_say(making->message, "network.listen: %.200s: %s",
-                           node->config->listen.items[i], tern_err_text(err));
+                           node->config->listen.items[i], node_listen_problem(node, &address, err));
         }
     }
     for (size_t i = 0; i < node->config->bootstrap.count; i++) {
@@ -294,8 +331,9 @@ static bool node_build(struct node *node, const struct node_making *making)
         return node_fail(making, NODE_EXIT_FILES, "the system gives no entropy");
     tern_random_init(&random, seed);
     tern_secret_wipe(seed, sizeof seed);
-    return node_load_key(node, &random, making) && node_open_store(node, making) &&
-           node_make_core(node, &random, making) && node_addresses(node, making);
+    return node_load_key(node, &random, making) && node_load_psk(node, making) &&
+           node_open_store(node, making) && node_make_core(node, &random, making) &&
+           node_addresses(node, making);
 }
 
 bool node_new(const struct config *config, struct log *log, struct node **out,
@@ -393,6 +431,7 @@ void node_free(struct node *node)
     if (node->core != NULL)
         tern_node_free(node->core);
     tern_private_key_fini(&node->key);
+    tern_secret_wipe(&node->psk, sizeof node->psk);
     app_genesis_free(&node->genesis);
     tern_mem_trim(&node->mem);
     tern_mem_fini(&node->mem);

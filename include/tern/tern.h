@@ -96,6 +96,10 @@ struct tern_host_options {
     const char *secure;
     const char *muxers;
     enum tern_perf_serving serve_perf;
+    const uint8_t *psk; /* what is in the swarm.key file of a private network, not kept: only peers
+                           with the same key are reached, over tcp and ws alone. NULL: the public
+                           network */
+    size_t psk_size;
 };
 
 /* tern_host_options_init fills in the defaults of all members that the program knows. */
@@ -109,7 +113,8 @@ static inline void tern_host_options_init(struct tern_host_options *options)
  * most message_size bytes with terminator). TERN_ERR_MEMORY, TERN_ERR_BAD_KEY (the key file holds
  * none), TERN_ERR_IO (it cannot be read or made), TERN_ERR_STORAGE and TERN_ERR_EXISTS (the store),
  * TERN_ERR_UNSUPPORTED (a transport, secure channel or muxer that is not here; the message lists
- * those that are), TERN_ERR_INVALID (size, or a value out of range). */
+ * those that are), TERN_ERR_MALFORMED (psk is none), TERN_ERR_INVALID (size, or a value out of
+ * range). */
 TERN_API tern_err tern_host_new(const struct tern_host_options *options, struct tern_host **host,
                                 char *message, size_t message_size);
 
@@ -158,7 +163,8 @@ struct tern_dial_attempt_info {
     int64_t started_ns;
     int64_t linked_ns; /* the other end was there; then the connection is secured */
     int64_t ended_ns;
-    char refusal[512]; /* which limit of ours was in the way, and how full it was; empty: none */
+    char refusal[512]; /* which limit of ours was in the way, and how full it was, or what else of
+                           ours; empty: nothing */
 };
 
 /* tern_host_dial_attempts tells of the i-th address that the dial of this token tried, in the order

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "crypto/aead.h"
+#include "crypto/secret.h"
 #include "crypto/start.h"
 #include "host/ways.h"
 #include "libtern/host_private.h"
@@ -169,6 +170,18 @@ static tern_err host_set_ways(const struct tern_host_options *options,
     return err;
 }
 
+static tern_err host_set_network(struct tern_host *host, const struct tern_host_options *options,
+                                 struct tern_host_core_options *core, struct host_message *message)
+{
+    if (options->psk == NULL)
+        return TERN_OK;
+    tern_err err = tern_pnet_key_parse(tern_view_of(options->psk, options->psk_size), &host->psk);
+    if (err != TERN_OK)
+        return host_say(message, TERN_ERR_MALFORMED, "psk is no private network's key file");
+    core->swarm.psk = &host->psk;
+    return TERN_OK;
+}
+
 static tern_err host_make_core(struct tern_host *host, const struct tern_host_options *options,
                                struct tern_random *random, struct host_message *message)
 {
@@ -182,6 +195,7 @@ static tern_err host_make_core(struct tern_host *host, const struct tern_host_op
         return host_say(message, TERN_ERR_INVALID, "profile");
     tern_host_core_options_defaults(&core);
     TERN_TRY(host_set_ways(options, &core, message));
+    TERN_TRY(host_set_network(host, options, &core, message));
     core.mem = &host->mem;
     tern_random_bytes(random, core.seed, sizeof core.seed);
     core.identity = &host->key;
@@ -354,6 +368,7 @@ void tern_host_free(struct tern_host *host)
         tern_loop_free(host->loop);
     tern_host_core_free(host->core);
     tern_private_key_fini(&host->key);
+    tern_secret_wipe(&host->psk, sizeof host->psk);
     for (size_t i = 0; i < host->protocols_count; i++)
         free(host->protocols[i]);
     free(host->event_text);

@@ -72,6 +72,8 @@ static void host_fill_attempt(const struct tern_dial_attempt *row, tern_time fir
     info->started_ns = host_since_first(first, row->started_ns);
     info->linked_ns = host_since_first(first, row->linked_ns);
     info->ended_ns = host_since_first(first, row->ended_ns);
+    if (row->outside_network)
+        snprintf(info->refusal, sizeof info->refusal, "%s", TERN_DIAL_OUTSIDE_NETWORK);
     if (row->refusal.limit_info != NULL) {
         struct tern_writer words = tern_writer_of(info->refusal, sizeof info->refusal);
         tern_refusal_format(&row->refusal, &words);

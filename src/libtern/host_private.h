@@ -10,6 +10,7 @@
 
 #include "host/host_core.h"
 #include "runtime/real/loop.h"
+#include "secure/pnet.h"
 #include "tern/tern.h"
 
 enum { HOST_PROTOCOLS_MAX = TERN_SWARM_PROTOCOLS_MAX, HOST_BOOK_SPACE = 200 };
@@ -22,6 +23,7 @@ struct tern_host {
     bool started;
     struct tern_mem mem;
     struct tern_private_key key;
+    struct tern_pnet_key psk;
     struct tern_host_core *core;
     struct tern_loop *loop;
     char peer_id[TERN_PEER_TEXT_SIZE];

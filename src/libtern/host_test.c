@@ -252,6 +252,22 @@ static tern_err new_with(const struct tern_host_options *options, char message[2
     return err;
 }
 
+static void a_key_of_no_private_network_is_refused(void **state)
+{
+    static const char good[] = "/key/swarm/psk/1.0.0/\n/base64/\n"
+                               "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=\n";
+    char message[256];
+    struct tern_host_options options;
+    (void)state;
+    tern_host_options_init(&options);
+    options.psk = (const uint8_t *)good;
+    options.psk_size = sizeof good - 1;
+    ASSERT_OK(new_with(&options, message));
+    options.psk_size -= 5;
+    assert_int_equal(new_with(&options, message), TERN_ERR_MALFORMED);
+    assert_true(strncmp(message, "psk is no private network's key file", 36) == 0);
+}
+
 static void a_way_that_is_not_here_is_refused_with_a_list(void **state)
 {
     char message[256];
@@ -510,6 +526,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_measurement_must_make_sense, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dial_tells_what_it_tried, setup, teardown),
         cmocka_unit_test_setup_teardown(a_dial_that_failed_tells_why, setup, teardown),
+        cmocka_unit_test(a_key_of_no_private_network_is_refused),
         cmocka_unit_test(a_way_that_is_not_here_is_refused_with_a_list),
         cmocka_unit_test_setup_teardown(who_have_no_way_in_common_do_not_connect, setup, teardown),
         cmocka_unit_test(an_older_programs_options_are_understood),

@@ -50,6 +50,7 @@ static tern_err dial_judge(struct tern_swarm *s, tern_time now, struct swarm_dia
 {
     const struct tern_peer_id *id = tern_peer_id_is_none(&d->id) ? NULL : &d->id;
     *row = (struct tern_dial_attempt){.route = way->route, .address = way->address};
+    row->outside_network = tern_transports_outside_network(s, way->route.transport);
     if (!tern_transports_supports(s, way->route.transport))
         return TERN_ERR_UNSUPPORTED;
     if (!tern_gate_allows(s, &way->route.endpoint, id))
@@ -97,6 +98,18 @@ static tern_err dial_skip(struct tern_swarm *s, struct swarm_dial *d, struct ter
     return err;
 }
 
+static tern_err dial_skip_transport(struct tern_swarm *s, struct swarm_dial *d,
+                                    struct tern_view addr, enum tern_transport transport)
+{
+    const struct tern_dial_attempt row = {
+        .address = addr,
+        .err = TERN_ERR_UNSUPPORTED,
+        .outside_network = tern_transports_outside_network(s, transport),
+    };
+    tern_dial_rows_skip(s, d, &row);
+    return row.err;
+}
+
 static tern_err dial_add_name(struct tern_swarm *s, struct swarm_dial *d, struct tern_view addr,
                               const struct swarm_name *name)
 {
@@ -138,7 +151,7 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
             s, now, d,
             &(struct dial_way){.route = target.route, .address = addr, .chosen = origin.chosen});
     if (target.kind == TERN_TARGET_NAME && !tern_transports_supports(s, target.route.transport))
-        return dial_skip(s, d, addr, TERN_ERR_UNSUPPORTED);
+        return dial_skip_transport(s, d, addr, target.route.transport);
     const struct swarm_name name = {
         .resolve = target.resolve,
         .chosen = origin.chosen,

@@ -119,7 +119,8 @@ static void rows_not_tried(const struct tern_dial_attempt *row, tern_time now,
         tern_writer_str(out, " s");
         return;
     case TERN_ERR_UNSUPPORTED:
-        tern_writer_str(out, "it is of no transport that is to be had here");
+        tern_writer_str(out, row->outside_network ? TERN_DIAL_OUTSIDE_NETWORK
+                                                  : "it is of no transport that is to be had here");
         return;
     case TERN_ERR_INVALID:
         tern_writer_str(out, "it cannot be dialled, or is of another peer");

@@ -10,7 +10,7 @@ tern_err tern_swarm_listen(struct tern_swarm *s, const struct tern_multiaddr *ad
     if (s->down)
         return TERN_ERR_CLOSED;
     TERN_TRY(tern_route_of_listen(tern_multiaddr_view(address), &route));
-    if (!tern_transports_supports(s, route.transport))
+    if (!tern_transports_serves(s, route.transport))
         return TERN_ERR_UNSUPPORTED;
     for (size_t i = 0; i < TERN_SWARM_LISTENERS_MAX; i++) {
         struct swarm_listener *listener = &s->listeners.list[i];

@@ -780,6 +780,13 @@ struct swarm_place *tern_swarm_find_place(struct tern_swarm *s, struct tern_view
 
 /* tern_transports_supports: may this transport be used? */
 bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport transport);
+
+/* tern_transports_serves: may it be listened at, too? */
+bool tern_transports_serves(const struct tern_swarm *s, enum tern_transport transport);
+
+/* tern_transports_outside_network: does the private network that we are in rule it out? */
+bool tern_transports_outside_network(const struct tern_swarm *s, enum tern_transport transport);
+
 /* tern_transports_need makes the transport if there is none yet; it is supported. TERN_ERR_MEMORY.
  */
 TERN_NODISCARD tern_err tern_transports_need(struct tern_swarm *s, tern_time now,

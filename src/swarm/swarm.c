@@ -101,6 +101,8 @@ static tern_err swarm_init_crypto(struct tern_swarm *s)
         .aead = &s->aead,
         .noise = &s->noise,
         .tls = s->tls_ready ? &s->tls : NULL,
+        .psk = config->psk,
+        .web = config->web,
         .identity = config->identity,
         .protocols = &s->protocol_table,
         .windows = &s->windows,

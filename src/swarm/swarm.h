@@ -96,8 +96,12 @@ struct tern_dial_attempt {
     tern_time ended_ns;   /* 0: still under way */
     tern_time until;
     uint32_t black_holes; /* bits of those that it lies in */
+    bool outside_network; /* UNSUPPORTED because the host is in a private network */
     struct tern_refusal refusal;
 };
+
+/* What is said of such an address. */
+#define TERN_DIAL_OUTSIDE_NETWORK "its transport has no place for the private network's key"
 
 /* tern_dial_attempt_format writes a row in words, without a full stop: the address, when it was
  * tried (counted from when the dial began), how that ended, or why it was not. */
@@ -142,11 +146,16 @@ struct tern_swarm_config {
     bool dial_first_choice; /* dialers offer the first of both lists alone, which saves a round trip
                                for each: listeners still take all */
     uint32_t transports;    /* bits of those that may be dialled and listened at */
-    tern_time dial_timeout_ns;      /* one attempt, from its start to established */
-    tern_time dial_peer_timeout_ns; /* a whole dial, names resolved, all its attempts */
-    tern_time dial_stagger_ns;      /* until the next address is tried beside the first */
-    tern_time upgrade_timeout_ns;   /* an inbound link, from accepted to established */
-    tern_time negotiate_timeout_ns; /* of one stream's protocol */
+    const struct tern_pnet_key *psk; /* of the private network that the host is in, without those
+                                        that encrypt by themselves: QUIC, WebRTC, WebTransport;
+                                        NULL: in none. Outlives the swarm */
+    const struct tern_web_tls *web;  /* for secure WebSocket: dialled with it, listened at when it
+                                        has credentials; NULL: neither. Outlives the swarm */
+    tern_time dial_timeout_ns;       /* one attempt, from its start to established */
+    tern_time dial_peer_timeout_ns;  /* a whole dial, names resolved, all its attempts */
+    tern_time dial_stagger_ns;       /* until the next address is tried beside the first */
+    tern_time upgrade_timeout_ns;    /* an inbound link, from accepted to established */
+    tern_time negotiate_timeout_ns;  /* of one stream's protocol */
     tern_time
         idle_timeout_ns; /* a connection without streams or protection ends after this; 0: never */
     tern_time keepalive_ns; /* ping interval; 0: none */

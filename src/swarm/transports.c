@@ -5,6 +5,7 @@
 #include "swarm/private.h"
 
 #include "quic/quic.h"
+#include "secure/web_tls.h"
 #include "webtransport/webtransport.h"
 
 /* Transports that can be made; those of links need none. */
@@ -16,11 +17,22 @@ enum {
 bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport transport)
 {
     uint32_t bit = TERN_TRANSPORT_BIT(transport);
-    if (!(s->config.transports & bit))
+    if (!(s->config.transports & bit) || tern_transports_outside_network(s, transport))
         return false;
     if (tern_transport_on_udp(transport))
         return (TRANSPORTS_BUILT_IN & bit) != 0;
-    return transport != TERN_TRANSPORT_WSS;
+    return transport != TERN_TRANSPORT_WSS || s->config.web != NULL;
+}
+
+bool tern_transports_outside_network(const struct tern_swarm *s, enum tern_transport transport)
+{
+    return s->config.psk != NULL && tern_transport_on_udp(transport);
+}
+
+bool tern_transports_serves(const struct tern_swarm *s, enum tern_transport transport)
+{
+    return tern_transports_supports(s, transport) &&
+           (transport != TERN_TRANSPORT_WSS || tern_web_tls_serves(s->config.web));
 }
 
 static void transports_add(struct tern_swarm *s, const struct tern_session_transport *transport,

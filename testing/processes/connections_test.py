@@ -254,6 +254,47 @@ def check_settings(test):
                and "perf: true" in result.stdout, f"ternd prints the ways: {result.stdout}")
 
 
+def key_file(test, name, text, mode=0o600):
+    path = test.folder / name
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+def check_private_network(test):
+    head = "/key/swarm/psk/1.0.0/\n/base16/\n"
+    ours = key_file(test, "swarm.key", head + "11" * 32 + "\n")
+    other = key_file(test, "other.key", head + "22" * 32 + "\n")
+    seen = key_file(test, "seen.key", head + "11" * 32 + "\n", 0o644)
+    broken = key_file(test, "broken.key", head + "11" * 31 + "\n")
+    server = Server(test, "--psk", str(ours))
+    try:
+        for flags, code in (([ours], 0), ([], 69), ([other], 69), ([seen], 77), ([broken], 65),
+                            (["/nonexistent"], 66)):
+            flags = ["--psk", *flags] if flags else []
+            result = test.run_tern("ping", server.address, "--count", 1, "--timeout", 5, *flags)
+            test.equal(result.returncode, code, f"ping in a private network {flags}: "
+                                                f"{result.stderr}")
+        quic = re.sub(r"/tcp/([0-9]+)", r"/udp/\1/quic-v1", server.address)
+        result = test.run_tern("dial", quic, server.address, "--explain", "--psk", ours)
+        test.check(result.returncode == 0 and "private network's key" in result.stdout,
+                   f"what the network rules out: {result.stdout} {result.stderr}")
+    finally:
+        code, _, _ = server.end()
+    test.equal(code, 0, "perf --serve in a private network ends in good order")
+    genesis = test.genesis(authorities=["11" * 32])
+    for flags, code, says in ((["--private-network-key", seen], 77, "can be read by others"),
+                              (["--private-network-key", broken], 78, "no private network's key"),
+                              (["--private-network-key", "/nonexistent"], 74, "/nonexistent"),
+                              (["--private-network-key", ours, "--listen",
+                                "/ip4/127.0.0.1/udp/0/quic-v1"], 78, "private network's key")):
+        result = subprocess.run([test.ternd, "--data-dir", test.folder / "p", "--genesis", genesis,
+                                 "--api", "127.0.0.1:0", *flags], capture_output=True, text=True,
+                                timeout=30, check=False)
+        test.check(result.returncode == code and says in result.stderr,
+                   f"ternd {flags}: {result.returncode} {result.stderr}")
+
+
 def body(test):
     server = Server(test)
     try:
@@ -272,6 +313,7 @@ def body(test):
                "perf --serve tells who connects")
     check_node(test)
     check_settings(test)
+    check_private_network(test)
 
 
 harness.run("connections", body)

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "crypto/secret.h"
 
 tern_err tern_private_key_make(enum tern_key_type type, struct tern_random *random,
@@ -25,28 +26,57 @@ static tern_err keyfile_say(const struct tern_keyfile_options *options, tern_err
     return err;
 }
 
-static tern_err keyfile_read(const struct tern_keyfile_options *options, int fd,
-                             struct tern_private_key *key, char *message, size_t message_size)
+/* Reads the file whole, if nobody else can. */
+static tern_err keyfile_read_fd(const struct tern_keyfile_options *options, int fd,
+                                struct tern_writer *out, char *message, size_t message_size)
 {
-    uint8_t bytes[TERN_PRIVATE_KEY_SIZE_MAX];
     struct stat info;
     if (fstat(fd, &info) != 0)
         return keyfile_say(options, TERN_ERR_IO, strerror(errno), message, message_size);
     if ((info.st_mode & (S_IRWXG | S_IRWXO)) != 0)
         return keyfile_say(options, TERN_ERR_GATED,
                            "can be read by others; run: chmod 600 on it, and if others had access "
-                           "take a new identity",
+                           "take a new one",
                            message, message_size);
-    ssize_t size = read(fd, bytes, sizeof bytes);
+    size_t room = tern_writer_left(out);
+    if (info.st_size > (off_t)room)
+        return keyfile_say(options, TERN_ERR_TOO_LARGE, "is too large to be one", message,
+                           message_size);
+    ssize_t size = read(fd, out->data + out->size, room);
     if (size < 0)
         return keyfile_say(options, TERN_ERR_IO, strerror(errno), message, message_size);
-    tern_err err = tern_private_key_decode(tern_view_of(bytes, (size_t)size), key);
+    TERN_CHECK(tern_writer_reserve(out, (size_t)size) != NULL || size == 0);
+    return TERN_OK;
+}
+
+static tern_err keyfile_read(const struct tern_keyfile_options *options, int fd,
+                             struct tern_private_key *key, char *message, size_t message_size)
+{
+    uint8_t bytes[TERN_PRIVATE_KEY_SIZE_MAX];
+    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
+    tern_err err = keyfile_read_fd(options, fd, &w, message, message_size);
+    if (err != TERN_OK && err != TERN_ERR_TOO_LARGE)
+        return err;
+    if (err == TERN_OK)
+        err = tern_private_key_decode(tern_writer_view(&w), key);
     tern_secret_wipe(bytes, sizeof bytes);
     if (err != TERN_OK)
         return keyfile_say(options, TERN_ERR_BAD_KEY,
                            "holds no private key (a protobuf PrivateKey message is expected)",
                            message, message_size);
     return TERN_OK;
+}
+
+tern_err tern_keyfile_read(const char *path, struct tern_writer *out, char *message,
+                           size_t message_size)
+{
+    const struct tern_keyfile_options options = {.path = path};
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return keyfile_say(&options, TERN_ERR_IO, strerror(errno), message, message_size);
+    tern_err err = keyfile_read_fd(&options, fd, out, message, message_size);
+    close(fd);
+    return err;
 }
 
 static bool keyfile_write_all(int fd, const uint8_t *bytes, size_t size)

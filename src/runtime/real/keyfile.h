@@ -26,4 +26,10 @@ TERN_NODISCARD tern_err tern_keyfile_load(const struct tern_keyfile_options *opt
                                           struct tern_private_key *key, char *message,
                                           size_t message_size);
 
+/* tern_keyfile_read appends what is in the file of another secret, such as a private network's key,
+ * at most as much as out has room for; the caller wipes it. Messages and errors as above;
+ * TERN_ERR_TOO_LARGE. */
+TERN_NODISCARD tern_err tern_keyfile_read(const char *path, struct tern_writer *out, char *message,
+                                          size_t message_size);
+
 #endif
