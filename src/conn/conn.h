@@ -47,7 +47,12 @@ enum tern_link_form {
     TERN_LINK_WEBSOCKET_TLS = 4,
 };
 
-enum tern_secure_kind { TERN_SECURE_NOISE, TERN_SECURE_TLS, TERN_SECURE_PLAINTEXT };
+enum tern_secure_kind {
+    TERN_SECURE_NOISE,
+    TERN_SECURE_TLS,
+    TERN_SECURE_PLAINTEXT,
+    TERN_SECURE_NOISE_HYBRID, /* post-quantum, where the library has it (secure/noise.h) */
+};
 enum tern_muxer_kind { TERN_MUXER_YAMUX, TERN_MUXER_MPLEX };
 enum {
     TERN_CONN_PROTOCOLS_OFFERED_MAX = 8,

@@ -5,6 +5,7 @@
 #include "conn/conn_test_fixture.h"
 
 #include "conn/conn_private.h"
+#include "crypto/mlkem.h"
 #include "mux/mplex.h"
 #include "mux/yamux.h"
 
@@ -321,6 +322,35 @@ static void every_allocation_may_fail(void **state)
     }
 }
 
+/* --- secure channels --- */
+
+/* Both know the post-quantum Noise, or one does, which is then asked for the other. */
+static void the_hybrid_is_agreed_where_both_have_it(void **state)
+{
+    (void)state;
+    for (int how = 1; how < 4; how++) {
+        struct fixture f;
+        struct conn_pair_options options = {.link = {.seed = 1, .latency_ns = LATENCY},
+                                            .secure = TERN_SECURE_NOISE,
+                                            .right_peer = true,
+                                            .open_size = 100,
+                                            .ends_early = true};
+        options.hybrid[0] = (how & 1) != 0;
+        options.hybrid[1] = (how & 2) != 0;
+        struct conn_pair *pair = open_pair(&f, &options);
+        conn_pair_run(pair, 5 * TERN_SECOND);
+        if (how == 3 && !tern_mlkem_available()) {
+            assert_int_equal(pair->ends[1].err, TERN_ERR_UNSUPPORTED);
+        } else {
+            assert_true(conn_pair_echoed(&pair->ends[0], 100));
+            const struct tern_channel *secure = conn_stack_secure(pair->ends[1].conn);
+            assert_string_equal(secure->ops->protocol_id,
+                                how == 3 ? TERN_NOISE_HYBRID_PROTOCOL_ID : TERN_NOISE_PROTOCOL_ID);
+        }
+        close_pair(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -335,6 +365,7 @@ int main(void)
         cmocka_unit_test(a_reset_by_the_owner_lets_the_connection_go_on),
         cmocka_unit_test(every_allocation_of_a_slow_life_may_fail),
         cmocka_unit_test(every_allocation_may_fail),
+        cmocka_unit_test(the_hybrid_is_agreed_where_both_have_it),
     };
     return cmocka_run_group_tests_name("conn_muxers", tests, NULL, NULL);
 }

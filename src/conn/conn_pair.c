@@ -333,6 +333,11 @@ static void pair_config(struct conn_pair *pair, struct conn_end *end, unsigned s
         .ping_timeout_ns = 10 * TERN_SECOND,
     };
     pair_muxers(end, options->muxers[side] == NULL ? "y" : options->muxers[side]);
+    if (options->hybrid[side]) {
+        end->config.secure[0] = TERN_SECURE_NOISE_HYBRID;
+        end->config.secure[1] = TERN_SECURE_NOISE;
+        end->config.secure_count = 2;
+    }
     if (!options->offers_two[side])
         return;
     end->config.secure[0] = TERN_SECURE_NOISE;

@@ -33,6 +33,7 @@ struct conn_pair_options {
     bool late_muxer[2];
     bool both_dial;
     bool offers_two[2];    /* Noise and plaintext, in this order */
+    bool hybrid[2];        /* post-quantum Noise and Noise, in this order */
     unsigned form;         /* a dials; 0: plain */
     unsigned forms;        /* b takes; 0: the same alone */
     const char *muxers[2]; /* 'y' for yamux and 'm' for mplex, in order of preference; NULL: "y" */

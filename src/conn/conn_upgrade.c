@@ -20,6 +20,8 @@ static struct tern_view upgrade_secure_name(enum tern_secure_kind kind)
     switch (kind) {
     case TERN_SECURE_NOISE:
         return tern_view_str(TERN_NOISE_PROTOCOL_ID);
+    case TERN_SECURE_NOISE_HYBRID:
+        return tern_view_str(TERN_NOISE_HYBRID_PROTOCOL_ID);
     case TERN_SECURE_TLS:
         return tern_view_str(TERN_TLS_PROTOCOL_ID);
     case TERN_SECURE_PLAINTEXT:
@@ -56,7 +58,8 @@ static size_t upgrade_muxer_names(const struct tern_conn *conn, struct tern_view
 
 /* --- the parts --- */
 
-static tern_err upgrade_make_noise(struct tern_conn *conn, struct tern_channel *channel)
+static tern_err upgrade_make_noise(struct tern_conn *conn, enum tern_secure_kind kind,
+                                   struct tern_channel *channel)
 {
     struct tern_view muxers[TERN_CONN_MUXERS_MAX];
     size_t count = upgrade_muxer_names(conn, muxers);
@@ -66,6 +69,7 @@ static tern_err upgrade_make_noise(struct tern_conn *conn, struct tern_channel *
                                      .random = conn->config->random,
                                      .aead = conn->config->aead,
                                      .identity = conn->config->noise,
+                                     .hybrid = kind == TERN_SECURE_NOISE_HYBRID,
                                      .expected_peer = conn->expected,
                                      .muxers = muxers,
                                      .muxers_count = conn->config->late_muxer ? 0 : count},
@@ -94,7 +98,8 @@ static tern_err upgrade_make_secure(struct tern_conn *conn, enum tern_secure_kin
     struct tern_channel channel;
     switch (kind) {
     case TERN_SECURE_NOISE:
-        TERN_TRY(upgrade_make_noise(conn, &channel));
+    case TERN_SECURE_NOISE_HYBRID:
+        TERN_TRY(upgrade_make_noise(conn, kind, &channel));
         break;
     case TERN_SECURE_TLS:
         TERN_TRY(upgrade_make_tls(conn, &channel));

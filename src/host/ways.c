@@ -1,6 +1,7 @@
 #include "host/ways.h"
 
 #include "base/check.h"
+#include "crypto/mlkem.h"
 
 enum { WAYS_MAX = 8, WAYS_SHOWN_MAX = 40 };
 
@@ -19,6 +20,7 @@ static const struct ways_name ways_secure[] = {
     {"noise", TERN_SECURE_NOISE},
     {"tls", TERN_SECURE_TLS},
     {"plaintext", TERN_SECURE_PLAINTEXT},
+    {"noise-mlkem768", TERN_SECURE_NOISE_HYBRID}, /* the last: not every library has it */
 };
 static const struct ways_name ways_muxers[] = {
     {"yamux", TERN_MUXER_YAMUX},
@@ -110,7 +112,8 @@ tern_err tern_ways_apply(const struct tern_ways *ways, struct tern_swarm_config 
                                    .text = ways->transports};
     struct ways_list secure = {.what = "secure",
                                .names = ways_secure,
-                               .names_count = TERN_COUNT_OF(ways_secure),
+                               .names_count =
+                                   TERN_COUNT_OF(ways_secure) - (tern_mlkem_available() ? 0 : 1),
                                .text = ways->secure};
     struct ways_list muxers = {.what = "muxers",
                                .names = ways_muxers,

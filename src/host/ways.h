@@ -15,7 +15,8 @@
 /* Names separated by commas, blanks around them allowed. NULL: as the configuration has it. */
 struct tern_ways {
     const char *transports; /* such as "tcp": those that may be dialled and listened at */
-    const char *secure;     /* "noise,tls": in order of preference, what is offered first */
+    const char *secure;     /* "noise,tls": in order of preference, what is offered first;
+                               "noise-mlkem768" where OpenSSL has ML-KEM */
     const char *muxers;     /* "yamux": likewise. When either is said dialers offer all of both */
 };
 

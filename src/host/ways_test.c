@@ -2,6 +2,8 @@
 
 #include "host/ways.h"
 
+#include "crypto/mlkem.h"
+
 static struct tern_swarm_config config;
 static char text[256];
 
@@ -44,6 +46,14 @@ static void what_is_said_is_used_in_that_order(void **state)
     assert_ok(apply((struct tern_ways){.secure = "tls,noise"}));
     assert_int_equal(config.secure_count, 2);
     assert_int_equal(config.secure[0], TERN_SECURE_TLS);
+    if (tern_mlkem_available()) {
+        assert_ok(apply((struct tern_ways){.secure = "noise-mlkem768,noise"}));
+        assert_int_equal(config.secure[0], TERN_SECURE_NOISE_HYBRID);
+        assert_int_equal(config.secure_count, 2);
+    } else {
+        assert_int_equal(apply((struct tern_ways){.secure = "noise-mlkem768,noise"}),
+                         TERN_ERR_UNSUPPORTED);
+    }
     assert_ok(apply((struct tern_ways){.secure = "noise"}));
     assert_int_equal(config.secure_count, 1);
     assert_int_equal(config.transports, TERN_TRANSPORT_BIT(TERN_TRANSPORT_TCP));

@@ -7,6 +7,7 @@
 #include "secure/noise_internal.h"
 
 static const struct tern_channel_ops noise_ops;
+static const struct tern_channel_ops noise_hybrid_ops;
 static bool noise_control_pending(const void *self);
 
 /* ---- errors ---- */
@@ -25,6 +26,8 @@ tern_err tern_noise_new(const struct tern_noise_options *options, struct tern_ch
 {
     TERN_CHECK(options->muxers_count <= TERN_NOISE_LIST_MAX);
     TERN_CHECK(options->certhashes_count <= TERN_NOISE_LIST_MAX);
+    if (options->hybrid && !tern_mlkem_available())
+        return TERN_ERR_UNSUPPORTED;
     struct tern_noise *noise = tern_mem_zalloc(options->mem, sizeof *noise);
     if (noise == NULL)
         return TERN_ERR_MEMORY;
@@ -35,7 +38,8 @@ tern_err tern_noise_new(const struct tern_noise_options *options, struct tern_ch
         tern_mem_free(options->mem, noise, sizeof *noise);
         return TERN_ERR_MEMORY;
     }
-    *secure = (struct tern_channel){.ops = &noise_ops, .self = noise};
+    *secure = (struct tern_channel){.ops = options->hybrid ? &noise_hybrid_ops : &noise_ops,
+                                    .self = noise};
     return TERN_OK;
 }
 
@@ -340,16 +344,21 @@ static tern_fault noise_fault(const void *self)
     return noise->fault;
 }
 
-static const struct tern_channel_ops noise_ops = {
-    .protocol_id = TERN_NOISE_PROTOCOL_ID,
-    .recv = noise_recv,
-    .next = noise_next,
-    .job_done = noise_job_done,
-    .control = noise_control,
-    .control_pending = noise_control_pending,
-    .seal_begin = noise_seal_begin,
-    .seal_end = noise_seal_end,
-    .remote = noise_remote,
-    .fault = noise_fault,
-    .fini = noise_fini,
-};
+/* Both handshakes lead to the same channel. */
+#define NOISE_OPS(id)                                                                              \
+    {                                                                                              \
+        .protocol_id = (id),                                                                       \
+        .recv = noise_recv,                                                                        \
+        .next = noise_next,                                                                        \
+        .job_done = noise_job_done,                                                                \
+        .control = noise_control,                                                                  \
+        .control_pending = noise_control_pending,                                                  \
+        .seal_begin = noise_seal_begin,                                                            \
+        .seal_end = noise_seal_end,                                                                \
+        .remote = noise_remote,                                                                    \
+        .fault = noise_fault,                                                                      \
+        .fini = noise_fini,                                                                        \
+    }
+
+static const struct tern_channel_ops noise_ops = NOISE_OPS(TERN_NOISE_PROTOCOL_ID);
+static const struct tern_channel_ops noise_hybrid_ops = NOISE_OPS(TERN_NOISE_HYBRID_PROTOCOL_ID);

@@ -44,12 +44,18 @@
  * peer; more than TERN_NOISE_EXTENSION_ENTRIES_MAX entries in an extension. An initiator that is
  * sent another initiator's message 1 fails with NOISE_BOTH_INITIATE (both ends dialled; weight 0).
  *
+ * The hybrid, "/noise-mlkem768-hfs/0.1.0": Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256, the same
+ * in all but this: messages 1 and 2 carry a key of ML-KEM-768 and what is encapsulated to it, 1.2
+ * and 1.1 KiB, so what is recorded today stays closed to whoever can break X25519 one day. Who is
+ * there is told by signatures as ever. It is a proposal still: its name, and with it who speaks it,
+ * may change. It needs OpenSSL 3.5 (crypto/mlkem.h).
+ *
  * A direction ends after 2^64 - 1 frames: seal_begin then gives no room, and recv fails with
  * TERN_ERR_CLOSED. There is no rekey in libp2p.
  *
  * Not thread safe, except that a job runs anywhere. Specification: libp2p/specs noise/README.md,
  * connections/inlined-muxer-negotiation.md; The Noise Protocol Framework, revision 34, sections 4,
- * 5, 7.
+ * 5, 7; libp2p/specs noise/pq-mlkem768-hfs.md (a working draft).
  */
 #ifndef TERN_SECURE_NOISE_H
 #define TERN_SECURE_NOISE_H
@@ -58,7 +64,8 @@
 #include "base/random.h"
 #include "secure/channel.h"
 
-#define TERN_NOISE_PROTOCOL_ID "/noise"
+#define TERN_NOISE_PROTOCOL_ID        "/noise"
+#define TERN_NOISE_HYBRID_PROTOCOL_ID "/noise-mlkem768-hfs/0.1.0"
 
 struct tern_aead_engine;
 
@@ -109,11 +116,12 @@ struct tern_noise_options {
      * the responder sends each of them. */
     const struct tern_view *certhashes;
     size_t certhashes_count;   /* .. TERN_NOISE_LIST_MAX */
+    bool hybrid;               /* the hybrid handshake; tern_mlkem_available */
     struct tern_view prologue; /* both ends must have the same; empty but for WebRTC; not kept */
 };
 
 /* tern_noise_new makes a channel, to be ended by ops->fini. An initiator has message 1 for control
- * at once. TERN_ERR_MEMORY. */
+ * at once. TERN_ERR_MEMORY; TERN_ERR_UNSUPPORTED: hybrid, and the library has no ML-KEM. */
 TERN_NODISCARD tern_err tern_noise_new(const struct tern_noise_options *options,
                                        struct tern_channel *secure);
 

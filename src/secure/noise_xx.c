@@ -10,16 +10,41 @@
 static const char noise_protocol_name[] = "Noise_XX_25519_ChaChaPoly_SHA256";
 _Static_assert(sizeof noise_protocol_name - 1 == TERN_NOISE_HASH_SIZE, "name fills the hash");
 
-enum noise_token { NOISE_END, NOISE_E, NOISE_S, NOISE_EE, NOISE_ES, NOISE_SE };
-enum { NOISE_TOKENS_MAX = 5 };
+/* This one is longer, so it is hashed. */
+static const char noise_hybrid_name[] = "Noise_XXhfs_25519+MLKEM768_ChaChaPoly_SHA256";
 
-static const enum noise_token noise_pattern[TERN_NOISE_XX_MESSAGES][NOISE_TOKENS_MAX] = {
-    {NOISE_E, NOISE_END},
-    {NOISE_E, NOISE_EE, NOISE_S, NOISE_ES, NOISE_END},
-    {NOISE_S, NOISE_SE, NOISE_END},
+enum noise_token {
+    NOISE_END,
+    NOISE_E,
+    NOISE_S,
+    NOISE_EE,
+    NOISE_ES,
+    NOISE_SE,
+    NOISE_E1,
+    NOISE_EKEM1,
+};
+enum { NOISE_TOKENS_MAX = 6 };
+
+/* By whether it is the hybrid. */
+static const enum noise_token noise_pattern[2][TERN_NOISE_XX_MESSAGES][NOISE_TOKENS_MAX] = {
+    {
+        {NOISE_E, NOISE_END},
+        {NOISE_E, NOISE_EE, NOISE_S, NOISE_ES, NOISE_END},
+        {NOISE_S, NOISE_SE, NOISE_END},
+    },
+    {
+        {NOISE_E, NOISE_E1, NOISE_END},
+        {NOISE_E, NOISE_EE, NOISE_EKEM1, NOISE_S, NOISE_ES, NOISE_END},
+        {NOISE_S, NOISE_SE, NOISE_END},
+    },
 };
 
-static const size_t noise_size_min[TERN_NOISE_XX_MESSAGES] = {32, 32 + 48 + 16, 48 + 16};
+enum { NOISE_EKEM1_SIZE = TERN_MLKEM_CIPHER_SIZE + TERN_AEAD_TAG_SIZE };
+
+static const size_t noise_size_min[2][TERN_NOISE_XX_MESSAGES] = {
+    {32, 32 + 48 + 16, 48 + 16},
+    {32 + TERN_MLKEM_PUBLIC_SIZE, 32 + NOISE_EKEM1_SIZE + 48 + 16, 48 + 16},
+};
 
 /* ---- SymmetricState ---- */
 
@@ -100,7 +125,13 @@ static tern_err noise_decrypt_and_hash(struct tern_noise_symmetric *s, struct te
 void tern_noise_xx_init(struct tern_noise_xx *xx, const struct tern_noise_xx_options *options)
 {
     *xx = (struct tern_noise_xx){.role = options->role};
+    xx->hybrid = options->kem_secret != NULL;
     memcpy(xx->symmetric.hash, noise_protocol_name, TERN_NOISE_HASH_SIZE);
+    if (xx->hybrid) {
+        const struct tern_view name = tern_view_str(noise_hybrid_name);
+        tern_sha256_parts(&name, 1, xx->symmetric.hash);
+        memcpy(xx->kem_secret, options->kem_secret, sizeof xx->kem_secret);
+    }
     memcpy(xx->symmetric.chaining_key, xx->symmetric.hash, TERN_NOISE_HASH_SIZE);
     noise_mix_hash(&xx->symmetric, options->prologue);
     memcpy(xx->static_secret, options->static_secret, TERN_NOISE_KEY_SIZE);
@@ -118,7 +149,7 @@ bool tern_noise_xx_is_writer(const struct tern_noise_xx *xx)
 size_t tern_noise_xx_size_min(const struct tern_noise_xx *xx)
 {
     TERN_CHECK(xx->messages_done < TERN_NOISE_XX_MESSAGES);
-    return noise_size_min[xx->messages_done];
+    return noise_size_min[xx->hybrid][xx->messages_done];
 }
 
 /* The letters of a token name the initiator's key first. */
@@ -140,6 +171,51 @@ static tern_err noise_mix_agreement(struct tern_noise_xx *xx, enum noise_token t
     return err;
 }
 
+/* The initiator's key of ML-KEM. Nothing is encrypted yet. */
+static tern_err noise_write_e1(struct tern_noise_xx *xx, struct tern_writer *out)
+{
+    uint8_t *at = tern_writer_reserve(out, TERN_MLKEM_PUBLIC_SIZE);
+    TERN_CHECK(at != NULL && !xx->symmetric.has_key);
+    TERN_TRY(tern_mlkem_public(xx->kem_secret, at));
+    noise_mix_hash(&xx->symmetric, tern_view_of(at, TERN_MLKEM_PUBLIC_SIZE));
+    return TERN_OK;
+}
+
+static tern_err noise_write_ekem1(struct tern_noise_xx *xx, struct tern_writer *out,
+                                  tern_fault *fault)
+{
+    struct tern_mlkem_encapsulated kem;
+    TERN_CHECK(xx->remote_kem != NULL);
+    tern_err err = tern_mlkem_encapsulate(xx->remote_kem, xx->kem_secret, &kem);
+    xx->remote_kem = NULL;
+    if (err == TERN_ERR_BAD_KEY)
+        *fault = TERN_FAULT_NOISE_BAD_KEM_KEY;
+    if (err != TERN_OK)
+        return err;
+    noise_encrypt_and_hash(&xx->symmetric, tern_view_of(kem.cipher, sizeof kem.cipher), out);
+    noise_mix_key(&xx->symmetric, kem.shared);
+    tern_secret_wipe(&kem, sizeof kem);
+    return TERN_OK;
+}
+
+/* What decrypts is the responder's; of what is no encapsulation a secret comes that it does not
+ * know, and its next field does not authenticate. */
+static tern_err noise_read_ekem1(struct tern_noise_xx *xx, struct tern_span field,
+                                 tern_fault *fault)
+{
+    struct tern_view cipher;
+    uint8_t shared[TERN_MLKEM_SHARED_SIZE];
+    tern_err err = noise_decrypt_and_hash(&xx->symmetric, field, &cipher);
+    if (err != TERN_OK) {
+        *fault = TERN_FAULT_NOISE_HANDSHAKE_MAC;
+        return err;
+    }
+    TERN_TRY(tern_mlkem_decapsulate(xx->kem_secret, cipher.data, shared));
+    noise_mix_key(&xx->symmetric, shared);
+    tern_secret_wipe(shared, sizeof shared);
+    return TERN_OK;
+}
+
 static tern_err noise_write_token(struct tern_noise_xx *xx, enum noise_token token,
                                   struct tern_writer *out, tern_fault *fault)
 {
@@ -159,6 +235,10 @@ static tern_err noise_write_token(struct tern_noise_xx *xx, enum noise_token tok
     case NOISE_ES:
     case NOISE_SE:
         return noise_mix_agreement(xx, token, fault);
+    case NOISE_E1:
+        return noise_write_e1(xx, out);
+    case NOISE_EKEM1:
+        return noise_write_ekem1(xx, out, fault);
     case NOISE_END:
         break;
     }
@@ -170,7 +250,7 @@ tern_err tern_noise_xx_write(struct tern_noise_xx *xx, struct tern_view payload,
 {
     TERN_CHECK(tern_noise_xx_is_writer(xx));
     TERN_CHECK(tern_writer_left(out) >= payload.size + tern_noise_xx_size_min(xx));
-    const enum noise_token *tokens = noise_pattern[xx->messages_done];
+    const enum noise_token *tokens = noise_pattern[xx->hybrid][xx->messages_done];
     for (size_t i = 0; i < NOISE_TOKENS_MAX && tokens[i] != NOISE_END; i++)
         TERN_TRY(noise_write_token(xx, tokens[i], out, fault));
     noise_encrypt_and_hash(&xx->symmetric, payload, out);
@@ -178,13 +258,20 @@ tern_err tern_noise_xx_write(struct tern_noise_xx *xx, struct tern_view payload,
     return TERN_OK;
 }
 
+static size_t noise_field_size(enum noise_token token)
+{
+    if (token == NOISE_S)
+        return TERN_X25519_SIZE + TERN_AEAD_TAG_SIZE;
+    if (token == NOISE_E1)
+        return TERN_MLKEM_PUBLIC_SIZE;
+    return token == NOISE_EKEM1 ? NOISE_EKEM1_SIZE : TERN_X25519_SIZE;
+}
+
 /* Takes a token's field off the front of the message. */
 static tern_err noise_read_token(struct tern_noise_xx *xx, enum noise_token token,
                                  struct tern_span *message, tern_fault *fault)
 {
-    size_t size = TERN_X25519_SIZE;
-    if (token == NOISE_S)
-        size += TERN_AEAD_TAG_SIZE;
+    size_t size = noise_field_size(token);
     struct tern_span field = {.data = message->data, .size = size};
     switch (token) {
     case NOISE_E:
@@ -205,6 +292,13 @@ static tern_err noise_read_token(struct tern_noise_xx *xx, enum noise_token toke
     case NOISE_ES:
     case NOISE_SE:
         return noise_mix_agreement(xx, token, fault);
+    case NOISE_E1:
+        xx->remote_kem = field.data;
+        noise_mix_hash(&xx->symmetric, tern_view_of(field.data, field.size));
+        break;
+    case NOISE_EKEM1:
+        TERN_TRY(noise_read_ekem1(xx, field, fault));
+        break;
     case NOISE_END:
         TERN_UNREACHABLE();
     }
@@ -221,7 +315,7 @@ tern_err tern_noise_xx_read(struct tern_noise_xx *xx, struct tern_span message,
         *fault = TERN_FAULT_NOISE_MESSAGE_SHORT;
         return TERN_ERR_MALFORMED;
     }
-    const enum noise_token *tokens = noise_pattern[xx->messages_done];
+    const enum noise_token *tokens = noise_pattern[xx->hybrid][xx->messages_done];
     for (size_t i = 0; i < NOISE_TOKENS_MAX && tokens[i] != NOISE_END; i++)
         TERN_TRY(noise_read_token(xx, tokens[i], &message, fault));
     tern_err err = noise_decrypt_and_hash(&xx->symmetric, message, payload);
