@@ -213,6 +213,15 @@ static int visit_dial_all(struct visit *visit)
     return command_fail(code, "%s: %s", visit->addresses[0], tern_err_text(err));
 }
 
+/* A peer of another network says noise, and takes what we say for noise. */
+static const char *visit_hint(const struct visit *visit, tern_err err)
+{
+    bool noise = err == TERN_ERR_PROTOCOL || err == TERN_ERR_DISCONNECTED;
+    return visit->options->psk != NULL && noise
+               ? "; it may be in another network than ours, or in none"
+               : "";
+}
+
 int visit_dial(struct visit *visit)
 {
     struct tern_event event;
@@ -233,7 +242,8 @@ int visit_dial(struct visit *visit)
         return code;
     if (event.kind == TERN_EVENT_DIAL_FAILED)
         return command_fail(event.err == TERN_ERR_TIMEOUT ? CODE_TIMEOUT : CODE_UNAVAILABLE,
-                            "%s: %s", visit->addresses[0], tern_err_text(event.err));
+                            "%s: %s%s", visit->addresses[0], tern_err_text(event.err),
+                            visit_hint(visit, event.err));
     snprintf(visit->peer, sizeof visit->peer, "%s", event.peer);
     return CODE_OK;
 }

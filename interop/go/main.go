@@ -97,9 +97,9 @@ func serveCommands(handle func(command) (object, error)) {
 
 // options are the command line; every mode takes the same set and uses what concerns it.
 type options struct {
-	key, seed, listen, transport, secure, muxer, pubsub string
-	queue, count, concurrency                           int
-	bytes                                               int64
+	key, seed, listen, transport, secure, muxer, pubsub, psk string
+	queue, count, concurrency                                int
+	bytes                                                    int64
 }
 
 func parseOptions(args []string) (options, []string, error) {
@@ -111,6 +111,7 @@ func parseOptions(args []string) (options, []string, error) {
 	flags.StringVar(&o.transport, "transport", "tcp",
 		"tcp, ws, wss, quic-v1, webtransport or webrtc-direct")
 	flags.StringVar(&o.secure, "secure", "noise", "noise or tls")
+	flags.StringVar(&o.psk, "psk", "", "file of a private network's key; none = the public network")
 	flags.StringVar(&o.muxer, "muxer", "yamux", "yamux")
 	flags.StringVar(&o.pubsub, "pubsub", "strict-sign", "strict-sign or strict-no-sign")
 	flags.IntVar(&o.queue, "pubsub-queue", 0, "messages queued to one peer; 0 = the library's default")

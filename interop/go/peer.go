@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/pnet"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
 	"github.com/libp2p/go-libp2p/p2p/protocol/ping"
 	secnoise "github.com/libp2p/go-libp2p/p2p/security/noise"
@@ -98,6 +99,18 @@ func newHost(o options) (host.Host, error) {
 		return nil, fmt.Errorf("go-libp2p has no --muxer %q", o.muxer)
 	}
 	settings = append(settings, libp2p.Muxer(yamux.ID, yamux.DefaultTransport))
+	if o.psk != "" {
+		file, err := os.Open(o.psk)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close()
+		psk, err := pnet.DecodeV1PSK(file)
+		if err != nil {
+			return nil, err
+		}
+		settings = append(settings, libp2p.PrivateNetwork(psk))
+	}
 	return libp2p.New(settings...)
 }
 

@@ -124,10 +124,31 @@ static const struct error_row error_rows[] = {
     {SSL_R_UNABLE_TO_FIND_PUBLIC_KEY_PARAMETERS, TERN_ERR_MEMORY, TERN_FAULT_NONE},
 };
 
+/* What it says of records behind the handshake. */
+static const struct error_row error_record_rows[] = {
+    {SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC, TERN_ERR_BAD_MAC, TERN_FAULT_TLS_RECORD_MAC},
+    {SSL_R_DATA_LENGTH_TOO_LONG, TERN_ERR_TOO_LARGE, TERN_FAULT_TLS_RECORD_TOO_LARGE},
+    {SSL_R_ENCRYPTED_LENGTH_TOO_LONG, TERN_ERR_TOO_LARGE, TERN_FAULT_TLS_RECORD_TOO_LARGE},
+    {SSL_R_BAD_RECORD_TYPE, TERN_ERR_PROTOCOL, TERN_FAULT_TLS_RECORD_TYPE},
+    {SSL_R_UNEXPECTED_MESSAGE, TERN_ERR_PROTOCOL, TERN_FAULT_TLS_RECORD_TYPE},
+    {SSL_R_WRONG_VERSION_NUMBER, TERN_ERR_PROTOCOL, TERN_FAULT_TLS_NOT_TLS},
+};
+
+struct error_table {
+    const struct error_row *rows;
+    size_t count;
+    tern_fault otherwise; /* in some other way */
+};
+
+static const struct error_table error_table = {error_rows, TERN_COUNT_OF(error_rows),
+                                               TERN_FAULT_TLS_HANDSHAKE};
+static const struct error_table error_record_table = {
+    error_record_rows, TERN_COUNT_OF(error_record_rows), TERN_FAULT_TLS_BAD_MESSAGE};
+
 enum { ERROR_QUEUE_MAX = 64 }; /* it holds 16 */
 
 /* Judges one entry of the queue; false: it says nothing. */
-static bool error_judge(unsigned long code, struct error_row *row)
+static bool error_judge(const struct error_table *table, unsigned long code, struct error_row *row)
 {
     int reason = ERR_GET_REASON(code);
     if (reason == ERR_R_MALLOC_FAILURE) {
@@ -144,17 +165,17 @@ static bool error_judge(unsigned long code, struct error_row *row)
         *row = (struct error_row){reason, TERN_ERR_REFUSED, TERN_FAULT_TLS_REFUSED};
         return true;
     }
-    for (size_t i = 0; i < TERN_COUNT_OF(error_rows); i++) {
-        if (error_rows[i].reason == reason) {
-            *row = error_rows[i];
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].reason == reason) {
+            *row = table->rows[i];
             return true;
         }
     }
-    *row = (struct error_row){reason, TERN_ERR_PROTOCOL, TERN_FAULT_TLS_HANDSHAKE};
+    *row = (struct error_row){reason, TERN_ERR_PROTOCOL, table->otherwise};
     return true;
 }
 
-tern_err tern_tls_error(tern_fault *fault)
+static tern_err error_find(const struct error_table *table, tern_fault *fault)
 {
     struct error_row found = {0, TERN_ERR_INTERNAL, TERN_FAULT_NONE};
     bool told = false;
@@ -164,13 +185,23 @@ tern_err tern_tls_error(tern_fault *fault)
         if (code == 0)
             break;
         /* The first one is the cause; but a lack of memory explains all others. */
-        if (error_judge(code, &row) && (!told || row.err == TERN_ERR_MEMORY)) {
+        if (error_judge(table, code, &row) && (!told || row.err == TERN_ERR_MEMORY)) {
             found = row;
             told = true;
         }
     }
     *fault = found.fault;
     return found.err;
+}
+
+tern_err tern_tls_error(tern_fault *fault)
+{
+    return error_find(&error_table, fault);
+}
+
+tern_err tern_tls_record_error(tern_fault *fault)
+{
+    return error_find(&error_record_table, fault);
 }
 
 /* ---- the job ---- */

@@ -60,6 +60,9 @@ void tern_tls_context_fini(struct tern_tls_context *context);
  * it empties: an error, and in *fault the peer's, if it is its. */
 tern_err tern_tls_error(tern_fault *fault);
 
+/* tern_tls_record_error tells it of a call that has read a record behind the handshake. */
+tern_err tern_tls_record_error(tern_fault *fault);
+
 /* ---- handshake ---- */
 
 enum tern_tls_step {

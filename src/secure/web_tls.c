@@ -190,26 +190,14 @@ static struct tern_writer *web_say(struct tern_web_channel *web)
     return web->handshake.pipe.out;
 }
 
-/* What the failure of reading a record means. Behind the handshake there are fewer ways to break
- * the rules. */
+/* An alert in place of the first data is a refusal, and later an end. */
 static tern_err web_read_error(struct tern_web_channel *web)
 {
-    int reason = ERR_GET_REASON(ERR_peek_last_error());
     tern_fault fault = TERN_FAULT_NONE;
-    tern_err err = tern_tls_error(&fault);
+    tern_err err = tern_tls_record_error(&fault);
     if (fault == TERN_FAULT_TLS_REFUSED && (web->role == TERN_ROLE_RESPONDER || web->heard))
         return web_fail(web, TERN_ERR_DISCONNECTED, TERN_FAULT_TLS_ALERT);
-    if (fault != TERN_FAULT_TLS_HANDSHAKE)
-        return web_fail(web, err, fault);
-    if (reason == SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC)
-        return web_fail(web, TERN_ERR_BAD_MAC, TERN_FAULT_TLS_RECORD_MAC);
-    if (reason == SSL_R_DATA_LENGTH_TOO_LONG || reason == SSL_R_ENCRYPTED_LENGTH_TOO_LONG)
-        return web_fail(web, TERN_ERR_TOO_LARGE, TERN_FAULT_TLS_RECORD_TOO_LARGE);
-    if (reason == SSL_R_BAD_RECORD_TYPE || reason == SSL_R_UNEXPECTED_MESSAGE)
-        return web_fail(web, err, TERN_FAULT_TLS_RECORD_TYPE);
-    if (reason == SSL_R_WRONG_VERSION_NUMBER)
-        return web_fail(web, err, TERN_FAULT_TLS_NOT_TLS);
-    return web_fail(web, err, TERN_FAULT_TLS_BAD_MESSAGE);
+    return web_fail(web, err, fault);
 }
 
 /* A record brought no data: an alert, a ticket, new keys; or the remote is at its end. */

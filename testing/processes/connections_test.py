@@ -275,6 +275,8 @@ def check_private_network(test):
             result = test.run_tern("ping", server.address, "--count", 1, "--timeout", 5, *flags)
             test.equal(result.returncode, code, f"ping in a private network {flags}: "
                                                 f"{result.stderr}")
+            test.check(code != 69 or not flags or "another network" in result.stderr,
+                       f"another network is said: {result.stderr}")
         quic = re.sub(r"/tcp/([0-9]+)", r"/udp/\1/quic-v1", server.address)
         result = test.run_tern("dial", quic, server.address, "--explain", "--psk", ours)
         test.check(result.returncode == 0 and "private network's key" in result.stdout,
