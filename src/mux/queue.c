@@ -221,6 +221,66 @@ void tern_mux_queue_cut(struct tern_mux_pool *pool, struct tern_mux_queue *queue
     queue->size = size;
 }
 
+/* queue_split cuts a segment in two, the first of which has size bytes. False: no memory. */
+static bool queue_split(struct tern_mux_pool *pool, struct tern_mux_queue *queue,
+                        struct tern_mux_segment *segment, uint32_t size)
+{
+    struct tern_mux_segment *rest = queue_segment_new(pool);
+    if (rest == NULL)
+        return false;
+    *rest = (struct tern_mux_segment){.next = segment->next,
+                                      .chunk = tern_chunk_ref(segment->chunk),
+                                      .offset = segment->offset + size,
+                                      .size = segment->size - size};
+    if (queue->last == segment)
+        queue->last = rest;
+    segment->next = rest;
+    segment->size = size;
+    return true;
+}
+
+/* queue_move_small copies: small pieces merge, and would each pin a chunk. */
+static bool queue_move_small(struct tern_mux_pool *pool, struct tern_mux_queue *from,
+                             struct tern_mux_queue *to, size_t size)
+{
+    uint8_t buffer[TERN_MUX_COPY_MAX];
+    size_t done = 0;
+    for (const struct tern_mux_segment *at = from->first; done < size; at = at->next) {
+        size_t part = tern_min_size(size - done, at->size);
+        memcpy(buffer + done, at->chunk->data + at->offset, part);
+        done += part;
+    }
+    if (!tern_mux_queue_put(pool, to, tern_view_of(buffer, size)))
+        return false;
+    tern_mux_queue_drop(pool, from, size);
+    return true;
+}
+
+bool tern_mux_queue_move(struct tern_mux_pool *pool, struct tern_mux_queue *from,
+                         struct tern_mux_queue *to, size_t size)
+{
+    TERN_CHECK(size <= from->size);
+    if (size < TERN_MUX_COPY_MAX)
+        return size == 0 || queue_move_small(pool, from, to, size);
+    size_t left = size;
+    struct tern_mux_segment *last = from->first;
+    for (; left > last->size; last = last->next)
+        left -= last->size;
+    if (left < last->size && !queue_split(pool, from, last, (uint32_t)left))
+        return false;
+    struct tern_mux_segment *first = from->first;
+    from->first = last->next;
+    from->size -= size;
+    last->next = NULL;
+    if (to->first == NULL)
+        to->first = first;
+    else
+        to->last->next = first;
+    to->last = last;
+    to->size += size;
+    return true;
+}
+
 void tern_mux_queue_clear(struct tern_mux_pool *pool, struct tern_mux_queue *queue)
 {
     while (queue->first != NULL) {

@@ -70,6 +70,11 @@ void tern_mux_queue_take(struct tern_mux_pool *pool, struct tern_mux_queue *queu
 /* tern_mux_queue_cut drops all but the oldest size bytes; size is at most queue->size. */
 void tern_mux_queue_cut(struct tern_mux_pool *pool, struct tern_mux_queue *queue, size_t size);
 
+/* tern_mux_queue_move moves the oldest size bytes to the end of another queue, by reference unless
+ * they are few; all or nothing. False: no memory. */
+bool tern_mux_queue_move(struct tern_mux_pool *pool, struct tern_mux_queue *from,
+                         struct tern_mux_queue *to, size_t size);
+
 void tern_mux_queue_clear(struct tern_mux_pool *pool, struct tern_mux_queue *queue);
 
 #endif
