@@ -482,11 +482,16 @@ static bool model_connect(struct model *m, const struct tern_mux_factory *factor
             .mem = &m->mem[i], .scope = &m->scope[i], .windows = &m->windows[i]};
     }
     uint64_t seed = tern_random_u64(&m->random);
-    if (!session_pair_init(m->sessions, seed, factory->make_transport, ends, &model_link) ||
+    struct datagram_link link = model_link;
+    if (factory->fragile_start)
+        link.corrupt_ppm = 0;
+    if (!session_pair_init(m->sessions, seed, factory->make_transport, ends, &link) ||
         !session_pair_connect(m->sessions))
         return false;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         m->mux[i] = m->sessions->sessions[i].mux;
+        datagram_net_socket(&m->sessions->world.net, m->sessions->sockets[i])->link = model_link;
+    }
     m->now = m->sessions->world.now;
     return true;
 }

@@ -149,8 +149,8 @@ void tern_mux_stream_number(struct tern_mux_streams *streams, struct tern_mux_st
     streams->hashed++;
 }
 
-/* table_remove forgets the wire id in the table; the stream keeps the number for its last frame. */
-static void table_remove(struct tern_mux_streams *streams, struct tern_mux_stream *stream)
+/* The stream keeps the number for its last frame. */
+void tern_mux_stream_unnumber(struct tern_mux_streams *streams, struct tern_mux_stream *stream)
 {
     if (stream->wire_id == 0 || streams->buckets == NULL)
         return;
@@ -250,7 +250,7 @@ void tern_mux_stream_end(struct tern_mux_streams *streams, struct tern_mux_strea
         tern_scope_release(streams->scope, TERN_RESOURCE_MEMORY, stream->out.size);
     tern_mux_queue_clear(&streams->pool, &stream->out);
     stream->sent = 0;
-    table_remove(streams, stream);
+    tern_mux_stream_unnumber(streams, stream);
     tern_schedule_remove(&streams->schedule, &stream->turn);
     if (!(stream->flags & MUX_RST_DUE))
         tern_list_remove(&stream->control);

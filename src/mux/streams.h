@@ -132,6 +132,9 @@ tern_stream_id tern_mux_stream_id(const struct tern_mux_stream *stream);
 void tern_mux_stream_number(struct tern_mux_streams *streams, struct tern_mux_stream *stream,
                             uint64_t wire_id);
 
+/* tern_mux_stream_unnumber takes it out of the table. The owner does not notice. */
+void tern_mux_stream_unnumber(struct tern_mux_streams *streams, struct tern_mux_stream *stream);
+
 /* tern_mux_stream_find_wire is the stream with a wire id, or NULL. */
 struct tern_mux_stream *tern_mux_stream_find_wire(struct tern_mux_streams *streams,
                                                   uint64_t wire_id);
