@@ -17,7 +17,7 @@ tern_err tern_dcep_decode(struct tern_view message, struct tern_dcep *dcep)
         return TERN_ERR_MALFORMED;
     if (type == TERN_DCEP_ACK) {
         *dcep = (struct tern_dcep){.type = TERN_DCEP_ACK};
-        return message.size == TERN_DCEP_ACK_SIZE ? TERN_OK : TERN_ERR_MALFORMED;
+        return TERN_OK; /* pion sends three bytes more than there are in it */
     }
     tern_reader_u8(&r, &channel_type);
     tern_reader_u16be(&r, &priority);

@@ -296,6 +296,7 @@ static void dtls_mark(struct tern_dtls *d, uint64_t number)
         d->window_next = number + 1;
     }
     d->window[number / 64 % DTLS_WINDOW_WORDS] |= UINT64_C(1) << number % 64;
+    d->taken_count++;
 }
 
 static void dtls_recv_alert(struct tern_dtls *d, struct tern_view alert)
@@ -449,6 +450,13 @@ bool tern_dtls_send(struct tern_dtls *d, tern_time now, struct tern_writer *out)
 bool tern_dtls_want_send(const struct tern_dtls *d)
 {
     return d->flight_due || d->alert_due;
+}
+
+size_t tern_dtls_send_size(const struct tern_dtls *d)
+{
+    if (d->flight_due)
+        return tern_min_size(d->handshake->flight.size - d->flight_offset, TERN_DTLS_DATAGRAM_MAX);
+    return d->alert_due ? TERN_DTLS_OVERHEAD + DTLS_ALERT_SIZE : 0;
 }
 
 tern_time tern_dtls_deadline(const struct tern_dtls *d)

@@ -111,6 +111,7 @@ struct tern_dtls {
     uint64_t clear_next; /* number of the next record in the clear */
     struct tern_dtls_cipher seal;
     struct tern_dtls_cipher open;
+    uint64_t taken_count; /* records that were authentic and new */
     uint64_t window_next; /* one above the highest number that was taken */
     uint64_t window[TERN_DTLS_WINDOW / 64];
     uint8_t fingerprint[TERN_SHA256_SIZE]; /* the remote's; from OPEN on */
@@ -160,6 +161,9 @@ void tern_dtls_job_done(struct tern_dtls *d, struct tern_job *job);
  * is to be TERN_DTLS_DATAGRAM_MAX at least. */
 bool tern_dtls_send(struct tern_dtls *d, tern_time now, struct tern_writer *out);
 bool tern_dtls_want_send(const struct tern_dtls *d);
+
+/* tern_dtls_send_size is what the datagram that is due has at most; 0: none is. */
+size_t tern_dtls_send_size(const struct tern_dtls *d);
 tern_time tern_dtls_deadline(const struct tern_dtls *d);
 void tern_dtls_tick(struct tern_dtls *d, tern_time now);
 

@@ -135,6 +135,9 @@ static int dtls_verify(X509_STORE_CTX *store, void *unused)
 static bool dtls_configure(SSL_CTX *ssl)
 {
     static const char ciphers[] = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256";
+    /* Nobody sends media; but pion ends a handshake in which SRTP is not agreed on. */
+    static const char profiles[] =
+        "SRTP_AEAD_AES_128_GCM:SRTP_AEAD_AES_256_GCM:SRTP_AES128_CM_SHA1_80";
     SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, NULL);
     SSL_CTX_set_cert_verify_callback(ssl, dtls_verify, NULL);
     SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
@@ -143,7 +146,8 @@ static bool dtls_configure(SSL_CTX *ssl)
     SSL_CTX_set_read_ahead(ssl, 1);
     return SSL_CTX_set_min_proto_version(ssl, DTLS1_2_VERSION) == 1 &&
            SSL_CTX_set_max_proto_version(ssl, DTLS1_2_VERSION) == 1 &&
-           SSL_CTX_set_cipher_list(ssl, ciphers) == 1;
+           SSL_CTX_set_cipher_list(ssl, ciphers) == 1 &&
+           SSL_CTX_set_tlsext_use_srtp(ssl, profiles) == 0;
 }
 
 static tern_err dtls_use(struct tern_dtls_context *context,

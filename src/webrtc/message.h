@@ -5,8 +5,9 @@
  *     message Message { optional Flag flag = 1; optional bytes message = 2;
  *                       optional uint32 errorCode = 3; }
  *
- * The code is go-libp2p's addition: others pass over it. A message and its length have at most 16
- * KiB when we send it; up to 257 KiB are taken, as go-libp2p takes them.
+ * The code is go-libp2p's addition: others pass over it. The specification allows 16 KiB for a
+ * message with its length; ours have 4 KiB at most, because go-libp2p 0.51 fails on longer ones that
+ * are one message of the channel. Up to 257 KiB are taken, as go-libp2p takes them.
  *
  * Decoding goes on byte by byte, however the messages are cut: bytes of the stream are given as
  * they come, flags at the end of their message, so nothing is put together and nothing is held. A
@@ -22,10 +23,10 @@
 #include "base/writer.h"
 
 enum {
-    TERN_MESSAGE_SIZE_MAX = 16384,         /* of ours, with its length */
+    TERN_MESSAGE_SIZE_MAX = 4096,          /* of ours, with its length */
     TERN_MESSAGE_RECEIVED_MAX = 257 << 10, /* of the remote's, without */
     TERN_MESSAGE_HEAD_MAX = 14,            /* what stands before the bytes */
-    TERN_MESSAGE_BYTES_MAX = 16384 - 7,    /* of the stream, in one message of ours */
+    TERN_MESSAGE_BYTES_MAX = 4096 - 5,     /* of the stream, in one message of ours */
 };
 
 enum tern_message_flag {

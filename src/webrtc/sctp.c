@@ -319,6 +319,16 @@ bool tern_sctp_next(struct tern_sctp *s, struct tern_sctp_event *event)
     return false;
 }
 
+bool tern_sctp_idle(const struct tern_sctp *s)
+{
+    return sctp_out_idle(s);
+}
+
+size_t tern_sctp_window_left(const struct tern_sctp *s)
+{
+    return sctp_in_window_left(s);
+}
+
 void tern_sctp_consume(struct tern_sctp *s, size_t size)
 {
     struct sctp_inbound *in = &s->in;

@@ -123,8 +123,16 @@ struct tern_sctp_message {
     size_t size;
 };
 
+/* tern_sctp_room is how many bytes of another message would go with the next packet, which is as
+ * large as the last one could be; 0: none. It is an estimate: a message of that size is seldom cut.
+ */
+size_t tern_sctp_room(const struct tern_sctp *s);
+
 /* tern_sctp_hungry: would the first bytes of another message go now? */
-bool tern_sctp_hungry(const struct tern_sctp *s);
+static inline bool tern_sctp_hungry(const struct tern_sctp *s)
+{
+    return tern_sctp_room(s) > 0;
+}
 
 /* tern_sctp_send takes a message of at least a byte. TERN_ERR_MEMORY, FULL (too many wait; not when
  * it is hungry), CLOSED; nothing was taken then. */
@@ -137,6 +145,16 @@ size_t tern_sctp_held(const struct tern_sctp *s);
 /* tern_sctp_reset resets our direction of a stream behind all messages that were handed over; none
  * may be sent on it until RESET_OUT. TERN_ERR_FULL: too many wait; CLOSED. */
 TERN_NODISCARD tern_err tern_sctp_reset(struct tern_sctp *s, uint16_t stream);
+
+/* tern_sctp_resetting: may nothing be sent on the stream before its RESET_OUT? When the remote has
+ * refused that stays so. */
+bool tern_sctp_resetting(const struct tern_sctp *s, uint16_t stream);
+
+/* tern_sctp_idle: is everything that was handed over acknowledged? */
+bool tern_sctp_idle(const struct tern_sctp *s);
+
+/* tern_sctp_window_left is how much more the remote may send. */
+size_t tern_sctp_window_left(const struct tern_sctp *s);
 
 /* tern_sctp_shutdown ends the association in good order when all is acknowledged; tern_sctp_abort
  * at once, by a last packet. Nothing can be sent afterwards. */

@@ -11,12 +11,16 @@
 enum {
     OUT_SLIVER = 128,        /* a fragment that is no message's end has at least this much */
     OUT_WINDOW_SLIVER = 300, /* likewise, when it is the remote's window that cuts it */
+    OUT_ROOM_MIN = 16,       /* in a packet, for another message */
+    OUT_SACK = 16,           /* of an acknowledgement … */
+    OUT_SACK_BLOCKS = 32,    /* … and of its blocks, mostly */
 };
 
 void sctp_out_init(struct tern_sctp *s, const struct tern_sctp_options *options, uint32_t tsn)
 {
     struct sctp_outbound *out = &s->out;
     out->pool = options->pool;
+    out->packet_size = TERN_SCTP_PACKET_MAX;
     out->next = tsn;
     out->cumulative = tsn - 1;
     out->cwnd = SCTP_CWND_INITIAL;
@@ -102,11 +106,28 @@ bool sctp_out_wants(const struct tern_sctp *s)
     return out->pending_bytes > 0 && !out->starved && sctp_out_can(s);
 }
 
-bool tern_sctp_hungry(const struct tern_sctp *s)
+/* out_control is what control chunks will take of the next packet, about. */
+static size_t out_control(const struct tern_sctp *s)
+{
+    size_t size = 0;
+    if ((s->due & SCTP_DUE_SACK) || s->sack_at != TERN_TIME_NEVER)
+        size += s->in.highest == s->in.cumulative ? OUT_SACK : OUT_SACK + OUT_SACK_BLOCKS;
+    if ((s->due & SCTP_DUE_COOKIE_ECHO) && s->cookie != NULL)
+        size += SCTP_CHUNK_HEADER_SIZE + s->cookie->size;
+    return size;
+}
+
+size_t tern_sctp_room(const struct tern_sctp *s)
 {
     const struct sctp_outbound *out = &s->out;
-    return s->state <= SCTP_ESTABLISHED && sctp_out_can(s) && !out->starved &&
-           out->pending_bytes + tern_ring_count(&out->pending) * SCTP_DATA_HEADER_SIZE < SCTP_MTU;
+    size_t waiting = tern_ring_count(&out->pending);
+    if (s->state > SCTP_ESTABLISHED || !sctp_out_can(s) || out->starved)
+        return 0;
+    size_t used = SCTP_HEADER_SIZE + out_control(s) + out->pending_bytes +
+                  waiting * (SCTP_DATA_HEADER_SIZE + 3) + SCTP_DATA_HEADER_SIZE;
+    if (used + OUT_ROOM_MIN <= out->packet_size)
+        return out->packet_size - used;
+    return waiting == 0 ? OUT_SLIVER : 0;
 }
 
 tern_err tern_sctp_send(struct tern_sctp *s, const struct tern_sctp_message *message)

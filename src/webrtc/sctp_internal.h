@@ -162,6 +162,7 @@ struct sctp_pending {
 
 struct sctp_outbound {
     struct tern_mux_pool *pool;
+    size_t packet_size;     /* that the last packet could have */
     struct sctp_sent *ring; /* by number; capacity is a power of two */
     uint64_t *acked;        /* bits of chunks by state */
     uint64_t *lost;

@@ -53,6 +53,12 @@ tern_err tern_sctp_reset(struct tern_sctp *s, uint16_t number)
     return TERN_OK;
 }
 
+bool tern_sctp_resetting(const struct tern_sctp *s, uint16_t number)
+{
+    const struct sctp_stream *stream = sctp_stream(s, number);
+    return stream != NULL && stream->resetting;
+}
+
 /* reset_done: our direction of a stream begins anew, or stays as it is for good. A place for the
  * event was there: it is that of the waiting one. */
 static void reset_done(struct tern_sctp *s, uint16_t number, bool performed)

@@ -154,6 +154,7 @@ static void write_header(const struct tern_sctp *s, struct tern_writer *w, uint3
 size_t tern_sctp_write(struct tern_sctp *s, tern_time now, struct tern_span room)
 {
     TERN_CHECK(room.size >= TERN_SCTP_PACKET_MIN && room.size <= TERN_SCTP_PACKET_MAX);
+    s->out.packet_size = room.size & ~(size_t)3;
     if (!tern_sctp_want_write(s))
         return 0;
     struct tern_writer w = tern_writer_of(room.data, room.size);
