@@ -335,6 +335,22 @@ static void a_reader_that_never_reads_stalls_its_stream_alone(void **state)
     conformance_end(pair);
 }
 
+/* cut_off_at_last waits until b resets a stream by itself: at its deadline, not before. Of a session
+ * the transport has the deadline, together with others. */
+static void cut_off_at_last(struct mux_pair *pair, struct mux_end *b)
+{
+    if (pair->factory->make_transport != NULL) {
+        for (int i = 0; i < 10 && mux_end_count(b, TERN_MUX_RESET, TERN_STREAM_NONE) == 0; i++)
+            mux_pair_wait(pair, TERN_SECOND);
+        return;
+    }
+    tern_time until = b->mux.ops->deadline(b->mux.self);
+    assert_true(until > pair->now && until - pair->now <= 10 * TERN_SECOND);
+    mux_pair_wait(pair, until - pair->now - 1);
+    assert_int_equal(mux_end_count(b, TERN_MUX_RESET, TERN_STREAM_NONE), 0);
+    mux_pair_wait(pair, 1);
+}
+
 /* Without credit a stream that nobody reads holds up the others; for a bounded time, and what is
  * held meanwhile is bounded, too. */
 static void a_reader_that_never_reads_is_cut_off(void **state)
@@ -360,18 +376,15 @@ static void a_reader_that_never_reads_is_cut_off(void **state)
     mux_write(a, fast[0], "at last", 7);
     mux_pair_settle(pair);
     assert_int_equal(b->mux.ops->unread(b->mux.self, fast[1]), 0);
-    tern_time until = b->mux.ops->deadline(b->mux.self);
-    assert_true(until > pair->now && until - pair->now <= 10 * TERN_SECOND);
-    mux_pair_wait(pair, until - pair->now - 1);
-    assert_int_equal(mux_end_count(b, TERN_MUX_RESET, TERN_STREAM_NONE), 0);
-    mux_pair_wait(pair, 1);
+    cut_off_at_last(pair, b);
     assert_int_equal(mux_end_count(b, TERN_MUX_RESET, slow[1]), 1);
     assert_int_equal(mux_end_last(b, TERN_MUX_RESET).code, TERN_MUX_CODE_RESOURCE_LIMIT);
     mux_pair_settle(pair);
     mux_expect(b, fast[1], "at last", 7);
     assert_int_equal(mux_end_count(a, TERN_MUX_RESET, slow[0]), 1);
     assert_int_equal(mux_end_count(b, TERN_MUX_RESET, TERN_STREAM_NONE), 1);
-    assert_true(b->mux.ops->deadline(b->mux.self) > pair->now + TERN_SECOND);
+    if (factory->make_transport == NULL)
+        assert_true(b->mux.ops->deadline(b->mux.self) > pair->now + TERN_SECOND);
     conformance_end(pair);
 }
 

@@ -7,7 +7,7 @@
 /* Defaults of the options. */
 #define WEBRTC_HANDSHAKE_TIMEOUT (20 * TERN_SECOND)
 #define WEBRTC_IDLE_TIMEOUT      (30 * TERN_SECOND)
-#define WEBRTC_STALL_TIMEOUT     (30 * TERN_SECOND)
+#define WEBRTC_STALL_TIMEOUT     (10 * TERN_SECOND)
 
 enum { WEBRTC_MULTIHASH_SHA256 = 0x12 };
 

@@ -96,7 +96,7 @@ struct tern_webrtc_options {
     uint32_t half_open_max;   /* accepted and not established */
     tern_time handshake_timeout_ns; /* 20 s */
     tern_time idle_timeout_ns;      /* 30 s */
-    tern_time stall_timeout_ns;     /* 30 s */
+    tern_time stall_timeout_ns;     /* 10 s */
 };
 
 /* tern_webrtc_new makes a transport, to be ended by ops->fini. TERN_ERR_MEMORY; TERN_ERR_BAD_KEY: the

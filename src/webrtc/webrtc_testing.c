@@ -78,6 +78,7 @@ tern_err webrtc_testing_make(bool dialer, const struct session_pair_end *end,
         .aead = webrtc_testing_aead(),
         .noise = &host->noise,
         .certificate = host->certificate,
+        .window_bytes = 3 << 19,
     };
     TERN_TRY(tern_webrtc_new(&options, TERN_SECOND, transport));
     pair_ops = *transport->ops;
