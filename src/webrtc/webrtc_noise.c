@@ -192,9 +192,22 @@ void webrtc_noise_closed(struct webrtc_session *s)
         s->noise.close_asked = true;
 }
 
+/* noise_take_back gives Noise the job back that the owner has not asked for. It has to be done. */
+static void noise_take_back(struct webrtc_session *s)
+{
+    struct tern_job *job = s->noise.job;
+    const struct tern_channel *channel = &s->noise.channel;
+    if (job == NULL)
+        return;
+    s->noise.job = NULL;
+    job->run(job);
+    (void)!channel->ops->job_done(channel->self, s->webrtc->now, job);
+}
+
 void webrtc_noise_fini(struct webrtc_session *s)
 {
     struct webrtc_noise *noise = &s->noise;
+    noise_take_back(s);
     tern_mux_queue_clear(&s->streams.pool, &noise->in);
     tern_mux_queue_clear(&s->streams.pool, &noise->out);
     if (noise->channel.ops != NULL)

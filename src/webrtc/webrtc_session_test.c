@@ -367,6 +367,33 @@ static void a_session_may_end_while_a_job_is_out(void **state)
     }
 }
 
+/* Events that nobody asked for, a job among them, end with the session. */
+static void a_session_may_end_before_its_job_is_asked_for(void **state)
+{
+    (void)state;
+    for (int end = 0; end < 2; end++) {
+        for (int n = 0; n < 6; n++) {
+            struct webrtc_world *w = world_pair(NULL);
+            w->hosts[1].holds_jobs = true;
+            struct webrtc_seen *a = webrtc_world_dial(w, &w->hosts[0], &w->hosts[1]);
+            a->holds_jobs = true;
+            for (int i = 0; i < n; i++) {
+                webrtc_world_run(w, 10 * TERN_MILLISECOND);
+                if (!webrtc_seen_job(a, w->world.now) && w->hosts[1].last != NULL)
+                    webrtc_seen_job(w->hosts[1].last, w->world.now);
+            }
+            struct webrtc_seen *deaf = end == 0 ? a : w->hosts[1].last;
+            if (deaf != NULL) {
+                webrtc_seen_job(deaf, w->world.now);
+                deaf->deaf = true;
+                webrtc_world_run(w, 10 * TERN_MILLISECOND);
+                webrtc_seen_end(deaf);
+            }
+            world_free(w);
+        }
+    }
+}
+
 /* ---- addresses ---- */
 
 static void a_listener_follows_the_dialer(void **state)
@@ -694,6 +721,7 @@ int main(void)
         cmocka_unit_test(options_have_bounds),
         cmocka_unit_test(jobs_may_take_their_time),
         cmocka_unit_test(a_session_may_end_while_a_job_is_out),
+        cmocka_unit_test(a_session_may_end_before_its_job_is_asked_for),
         cmocka_unit_test(a_listener_follows_the_dialer),
         cmocka_unit_test(copies_from_elsewhere_move_nothing),
         cmocka_unit_test(a_dialer_may_move_to_another_socket),

@@ -89,7 +89,7 @@ static void seen_drain(struct webrtc_seen *seen, tern_time now)
 {
     const struct tern_mux *mux = &seen->session.mux;
     struct tern_mux_event event;
-    while (seen->job == NULL && mux->ops->next(mux->self, &event))
+    while (!seen->deaf && seen->job == NULL && mux->ops->next(mux->self, &event))
         seen_event(seen, &event, now);
 }
 

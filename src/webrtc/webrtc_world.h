@@ -21,6 +21,7 @@ struct webrtc_seen {
     bool echo;            /* sends what it reads back, and closes when the remote does */
     bool sink;            /* reads all */
     bool holds_jobs;      /* webrtc_seen_job runs them */
+    bool deaf;            /* does not ask for events */
     struct tern_job *job; /* that is held */
     uint64_t read_bytes;
 };
