@@ -399,6 +399,37 @@ static void a_handshake_may_not_be_closed(void **state)
     }
 }
 
+/* Its end may come with its last message, before the owner has done the work for that. */
+static void a_handshake_may_end_with_its_last_message(void **state)
+{
+    (void)state;
+    for (int how = 0; how < 3; how++) {
+        struct meeting *m = test_calloc(1, sizeof *m);
+        webrtc_world_init(&m->world, 1);
+        m->host = webrtc_world_add(&m->world, (struct tern_webrtc_options){.mem = NULL}, NULL);
+        webrtc_puppet_listener(&m->puppet, &m->world);
+        assert_ok(webrtc_world_try_dial(&m->world, m->host, &m->puppet.at, 1, true, &m->seen));
+        m->seen->holds_jobs = true;
+        for (int i = 0; i < 20 && !m->puppet.known; i++) {
+            webrtc_world_run(&m->world, 10 * TERN_MILLISECOND);
+            if (!m->puppet.known)
+                webrtc_seen_job(m->seen, m->world.world.now);
+        }
+        assert_true(m->puppet.known); /* it has all it needs; here the last message waits */
+        if (how < 2)
+            webrtc_puppet_flag(&m->puppet, 0, how == 0 ? TERN_MESSAGE_FIN : TERN_MESSAGE_RESET, 0);
+        else
+            webrtc_puppet_close(&m->puppet, 0);
+        webrtc_world_run(&m->world, 10 * TERN_MILLISECOND);
+        assert_int_equal(webrtc_seen_error(m->seen), TERN_OK);
+        assert_true(webrtc_seen_job(m->seen, m->world.world.now));
+        webrtc_world_run(&m->world, TERN_SECOND);
+        assert_int_equal(webrtc_seen_error(m->seen), TERN_OK);
+        assert_int_equal(webrtc_seen_count(m->seen, TERN_MUX_CONFIRMED), 1);
+        part(m);
+    }
+}
+
 static void what_is_no_message_ends_the_handshake(void **state)
 {
     (void)state;
@@ -516,6 +547,7 @@ int main(void)
         cmocka_unit_test(an_address_is_shared_by_few_sessions),
         cmocka_unit_test(whoever_stands_in_between_is_found),
         cmocka_unit_test(a_handshake_may_not_be_closed),
+        cmocka_unit_test(a_handshake_may_end_with_its_last_message),
         cmocka_unit_test(what_is_no_message_ends_the_handshake),
         cmocka_unit_test(bytes_that_no_handshake_needs_end_it),
         cmocka_unit_test(who_does_not_say_who_it_is_is_given_up),

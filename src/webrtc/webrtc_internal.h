@@ -180,6 +180,7 @@ struct webrtc_noise {
     struct tern_message_decoder decoder;
     struct tern_mux_queue in;
     struct tern_mux_queue out;
+    bool ended; /* by the remote */
     bool fin_ack_due;
     bool close_asked; /* the remote has closed the channel, and so do we */
 };

@@ -102,6 +102,8 @@ static void noise_run(struct webrtc_session *s)
         noise_control(s);
     if (noise_over(s))
         tern_mux_queue_clear(&s->streams.pool, &noise->in);
+    else if (noise->ended && noise->job == NULL && !noise->job_out)
+        webrtc_session_fail(s, TERN_ERR_PROTOCOL, TERN_FAULT_WEBRTC_NOISE_CLOSED);
 }
 
 tern_err webrtc_noise_begin(struct webrtc_session *s)
@@ -127,20 +129,27 @@ tern_err webrtc_noise_begin(struct webrtc_session *s)
     return TERN_OK;
 }
 
-/* noise_flag takes a flag of the remote's. It has nothing to end before it is known. */
+/* noise_end: nothing comes behind this. What has come before may be all that the handshake needs,
+ * and rust-libp2p ends it with its last message. */
+static void noise_end(struct webrtc_session *s)
+{
+    s->noise.ended = true;
+    noise_run(s);
+}
+
 static void noise_flag(struct webrtc_session *s)
 {
     enum tern_message_flag flag = s->noise.decoder.flag;
-    if (!noise_over(s) && (flag == TERN_MESSAGE_FIN || flag == TERN_MESSAGE_RESET))
-        webrtc_session_fail(s, TERN_ERR_PROTOCOL, TERN_FAULT_WEBRTC_NOISE_CLOSED);
-    else if (flag == TERN_MESSAGE_FIN)
+    if (flag == TERN_MESSAGE_FIN)
         s->noise.fin_ack_due = !s->noise.close_asked;
+    if (flag == TERN_MESSAGE_FIN || flag == TERN_MESSAGE_RESET)
+        noise_end(s);
 }
 
 /* noise_bytes keeps bytes until Noise takes them. */
 static void noise_bytes(struct webrtc_session *s, struct tern_view bytes)
 {
-    if (noise_over(s))
+    if (noise_over(s) || s->noise.ended)
         return;
     if (s->noise.in.size + bytes.size > WEBRTC_NOISE_MAX)
         webrtc_session_fail(s, TERN_ERR_PROTOCOL, TERN_FAULT_WEBRTC_NOISE_FLOOD);
@@ -160,7 +169,6 @@ void webrtc_noise_data(struct webrtc_session *s, struct tern_view bytes)
             noise_bytes(s, part);
             break;
         case TERN_MESSAGE_FLAGGED:
-            noise_run(s);
             noise_flag(s);
             break;
         case TERN_MESSAGE_MALFORMED:
@@ -183,10 +191,9 @@ void webrtc_noise_job_done(struct webrtc_session *s, struct tern_job *job)
 
 void webrtc_noise_closed(struct webrtc_session *s)
 {
-    if (!noise_over(s)) {
-        webrtc_session_fail(s, TERN_ERR_PROTOCOL, TERN_FAULT_WEBRTC_NOISE_CLOSED);
+    noise_end(s);
+    if (s->state == WEBRTC_ENDED)
         return;
-    }
     s->noise.fin_ack_due = false;
     if (!s->noise.close_asked && tern_sctp_reset(s->sctp, TERN_CHANNEL_HANDSHAKE) == TERN_OK)
         s->noise.close_asked = true;
