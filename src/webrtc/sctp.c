@@ -324,6 +324,11 @@ bool tern_sctp_idle(const struct tern_sctp *s)
     return sctp_out_idle(s);
 }
 
+bool tern_sctp_takes_zero_checksum(const struct tern_sctp *s)
+{
+    return s->peer.tag != 0 && s->peer.zero_checksum;
+}
+
 size_t tern_sctp_window_left(const struct tern_sctp *s)
 {
     return sctp_in_window_left(s);

@@ -399,6 +399,23 @@ static void a_handshake_may_not_be_closed(void **state)
     }
 }
 
+/* A dialer that may not hear yet is given time, and others are not. */
+static void a_dialer_may_be_slow_to_hear(void **state)
+{
+    (void)state;
+    for (int old = 0; old < 2; old++) {
+        struct meeting *m = meet();
+        m->puppet.old = old == 1;
+        webrtc_puppet_join(&m->puppet);
+        assert_true(m->puppet.up_at > 0);
+        if (old == 1)
+            assert_int_equal(m->puppet.noise_at - m->puppet.up_at, 5 * TERN_MILLISECOND);
+        else
+            assert_true(m->puppet.noise_at <= m->puppet.up_at);
+        part(m);
+    }
+}
+
 /* Its end may come with its last message, before the owner has done the work for that. */
 static void a_handshake_may_end_with_its_last_message(void **state)
 {
@@ -547,6 +564,7 @@ int main(void)
         cmocka_unit_test(an_address_is_shared_by_few_sessions),
         cmocka_unit_test(whoever_stands_in_between_is_found),
         cmocka_unit_test(a_handshake_may_not_be_closed),
+        cmocka_unit_test(a_dialer_may_be_slow_to_hear),
         cmocka_unit_test(a_handshake_may_end_with_its_last_message),
         cmocka_unit_test(what_is_no_message_ends_the_handshake),
         cmocka_unit_test(bytes_that_no_handshake_needs_end_it),

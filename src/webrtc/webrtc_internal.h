@@ -180,7 +180,8 @@ struct webrtc_noise {
     struct tern_message_decoder decoder;
     struct tern_mux_queue in;
     struct tern_mux_queue out;
-    bool ended; /* by the remote */
+    tern_time speaks_at; /* listener, to a remote that may not hear yet */
+    bool ended;          /* by the remote */
     bool fin_ack_due;
     bool close_asked; /* the remote has closed the channel, and so do we */
 };
@@ -353,6 +354,11 @@ void webrtc_noise_prologue(const uint8_t dialer[TERN_SHA256_SIZE],
 
 /* webrtc_noise_begin makes the channel, when DTLS has told the certificates. TERN_ERR_MEMORY. */
 TERN_NODISCARD tern_err webrtc_noise_begin(struct webrtc_session *s);
+
+/* webrtc_noise_up: the association is up. webrtc_noise_waits: is the remote given time until
+ * speaks_at, to hear what there is to be said? */
+void webrtc_noise_up(struct webrtc_session *s);
+bool webrtc_noise_waits(const struct webrtc_session *s);
 void webrtc_noise_data(struct webrtc_session *s, struct tern_view bytes);
 void webrtc_noise_job_done(struct webrtc_session *s, struct tern_job *job);
 

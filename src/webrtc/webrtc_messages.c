@@ -185,7 +185,7 @@ static tern_err message_noise(struct webrtc_session *s)
 
 static bool message_noise_due(const struct webrtc_session *s)
 {
-    return s->noise.out.size > 0 || s->noise.fin_ack_due;
+    return (s->noise.out.size > 0 && !webrtc_noise_waits(s)) || s->noise.fin_ack_due;
 }
 
 bool webrtc_fill_wants(const struct webrtc_session *s)

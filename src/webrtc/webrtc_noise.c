@@ -6,10 +6,16 @@
  *
  * Nothing comes on the channel afterwards. It is left open, as others leave it, until the remote
  * closes it.
+ *
+ * A dialer of webrtc-rs that hears on the channel before it has opened it for itself, which it does a
+ * moment after the association is up, never opens it. It does not offer to go without checksums, as
+ * others do: who does not is spoken to NOISE_PAUSE after it has shown that it is up.
  */
 #include "webrtc/webrtc_internal.h"
 
 #include "secure/noise.h"
+
+#define NOISE_PAUSE (5 * TERN_MILLISECOND)
 
 enum { NOISE_CONTROL_MAX = 1024, NOISE_PROLOGUE_MAX = 128 };
 
@@ -106,6 +112,19 @@ static void noise_run(struct webrtc_session *s)
         webrtc_session_fail(s, TERN_ERR_PROTOCOL, TERN_FAULT_WEBRTC_NOISE_CLOSED);
 }
 
+void webrtc_noise_up(struct webrtc_session *s)
+{
+    if (s->listener && !tern_sctp_takes_zero_checksum(s->sctp))
+        s->noise.speaks_at = s->webrtc->now + NOISE_PAUSE;
+}
+
+bool webrtc_noise_waits(const struct webrtc_session *s)
+{
+    if (s->noise.out.size == 0 || !s->listener || tern_sctp_takes_zero_checksum(s->sctp))
+        return false;
+    return s->webrtc->now < s->noise.speaks_at;
+}
+
 tern_err webrtc_noise_begin(struct webrtc_session *s)
 {
     const struct webrtc *w = s->webrtc;
@@ -124,6 +143,7 @@ tern_err webrtc_noise_begin(struct webrtc_session *s)
         .expected_peer = s->expected.size == 0 ? NULL : &s->expected,
         .prologue = tern_writer_view(&prologue),
     };
+    s->noise.speaks_at = TERN_TIME_NEVER;
     TERN_TRY(tern_noise_new(&options, &s->noise.channel));
     noise_run(s);
     return TERN_OK;

@@ -59,6 +59,8 @@ static void puppet_noise_run(struct webrtc_puppet *p)
 static void puppet_noise_data(struct webrtc_puppet *p, struct tern_view in)
 {
     struct tern_view part;
+    if (p->noise_at == 0)
+        p->noise_at = puppet_now(p);
     while (!p->gone && tern_message_decode(&p->noise_decoder, &in, &part) == TERN_MESSAGE_DATA) {
         uint8_t bytes[2048];
         assert_true(part.size <= sizeof bytes);
@@ -121,6 +123,7 @@ static void puppet_sctp(struct webrtc_puppet *p)
     while (tern_sctp_next(p->sctp, &event)) {
         switch (event.kind) {
         case TERN_SCTP_UP:
+            p->up_at = puppet_now(p);
             if (!p->no_noise)
                 puppet_noise_run(p);
             break;
@@ -174,7 +177,7 @@ static void puppet_dtls_begin(struct webrtc_puppet *p)
 static void puppet_opened(struct webrtc_puppet *p)
 {
     const struct tern_sctp_options options = {
-        .mem = &p->mem, .random = &p->random, .pool = &p->pool};
+        .mem = &p->mem, .random = &p->random, .pool = &p->pool, .checksums = p->old};
     assert_ok(tern_sctp_new(&options, puppet_now(p), &p->sctp));
     puppet_noise_begin(p);
     struct tern_view held;

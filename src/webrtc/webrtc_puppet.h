@@ -42,6 +42,8 @@ struct webrtc_puppet {
     struct tern_message_decoder decoders[PUPPET_CHANNELS_MAX];
     bool known; /* Noise is done */
     bool gone;  /* the other end has ended DTLS or SCTP */
+    tern_time up_at;    /* SCTP was up; 0: it is not */
+    tern_time noise_at; /* the first byte of Noise came */
     struct golden log;
     uint64_t bytes; /* of streams, that came */
     uint8_t raw[512]; /* chunks that wait to be sent as they are */
@@ -52,6 +54,7 @@ struct webrtc_puppet {
     bool wrong_prologue; /* as if it had met another certificate */
     bool keeps_credit;   /* takes bytes without returning credit */
     bool no_logging;
+    bool old; /* does not offer to do without checksums, as webrtc-rs does not */
 };
 
 /* webrtc_puppet_dialer is a puppet that is about to dial host `to`; it has the identity and the

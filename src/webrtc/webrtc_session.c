@@ -137,8 +137,10 @@ static void session_sctp_error(struct webrtc_session *s)
 
 static void session_sctp_event(struct webrtc_session *s, const struct tern_sctp_event *event)
 {
-    if (event->kind == TERN_SCTP_UP)
-        return; /* it is hungry now */
+    if (event->kind == TERN_SCTP_UP) {
+        webrtc_noise_up(s);
+        return;
+    }
     if (event->stream != TERN_CHANNEL_HANDSHAKE) {
         webrtc_channel_event(s, event);
         return;
@@ -382,6 +384,8 @@ static tern_time session_deadline(const struct webrtc_session *s)
         deadline = tern_time_min(deadline, tern_sctp_deadline(s->sctp));
     if (s->starved_until > s->webrtc->now)
         deadline = tern_time_min(deadline, s->starved_until);
+    if (s->sctp != NULL && webrtc_noise_waits(s))
+        deadline = tern_time_min(deadline, s->noise.speaks_at);
     if (s->state != WEBRTC_ESTABLISHED)
         return tern_time_min(deadline, s->give_up_at);
     deadline = tern_time_min(deadline, webrtc_streams_deadline(s));
