@@ -15,6 +15,7 @@ static const struct ways_name ways_transports[] = {
     {"ws", TERN_TRANSPORT_WS},
     {"quic-v1", TERN_TRANSPORT_QUIC},
     {"webtransport", TERN_TRANSPORT_WEBTRANSPORT},
+    {"webrtc-direct", TERN_TRANSPORT_WEBRTC},
 };
 static const struct ways_name ways_secure[] = {
     {"noise", TERN_SECURE_NOISE},

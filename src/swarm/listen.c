@@ -80,8 +80,7 @@ void tern_listeners_address(const struct tern_swarm *s, const struct tern_route 
                             struct tern_multiaddr *address)
 {
     tern_route_multiaddr(route, address);
-    if (route->transport == TERN_TRANSPORT_WEBTRANSPORT)
-        tern_transports_certhashes(s, address);
+    tern_transports_certhashes(s, route->transport, address);
 }
 
 bool tern_listeners_tell(struct tern_swarm *s, tern_time now)

@@ -791,12 +791,14 @@ bool tern_transports_outside_network(const struct tern_swarm *s, enum tern_trans
  */
 TERN_NODISCARD tern_err tern_transports_need(struct tern_swarm *s, tern_time now,
                                              enum tern_transport transport);
+/* tern_transports_certhashes appends the hashes of the certificates of ours that are met there, if
+ * there are any yet. */
+void tern_transports_certhashes(const struct tern_swarm *s, enum tern_transport transport,
+                                struct tern_multiaddr *address);
 void tern_transports_wall(struct tern_swarm *s, tern_time now, tern_wall_time wall);
 /* tern_transports_look: time has passed, and certificates may have changed; then so have addresses.
  */
 void tern_transports_look(struct tern_swarm *s);
-/* tern_transports_certhashes appends those of WebTransport, if there are any yet. */
-void tern_transports_certhashes(const struct tern_swarm *s, struct tern_multiaddr *address);
 void tern_transports_fini(struct tern_swarm *s);
 
 /* --- sessions.c --- */

@@ -6,12 +6,15 @@
 
 #include "quic/quic.h"
 #include "secure/web_tls.h"
+#include "webrtc/webrtc.h"
+#include "webrtc/webrtc_certificate.h"
 #include "webtransport/webtransport.h"
 
 /* Transports that can be made; those of links need none. */
 enum {
-    TRANSPORTS_BUILT_IN =
-        TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC) | TERN_TRANSPORT_BIT(TERN_TRANSPORT_WEBTRANSPORT)
+    TRANSPORTS_OF_QUIC =
+        TERN_TRANSPORT_BIT(TERN_TRANSPORT_QUIC) | TERN_TRANSPORT_BIT(TERN_TRANSPORT_WEBTRANSPORT),
+    TRANSPORTS_BUILT_IN = TRANSPORTS_OF_QUIC | TERN_TRANSPORT_BIT(TERN_TRANSPORT_WEBRTC),
 };
 
 bool tern_transports_supports(const struct tern_swarm *s, enum tern_transport transport)
@@ -105,15 +108,39 @@ static tern_err transports_make_quic(struct tern_swarm *s, tern_time now)
         s->sessions.quic_identity = NULL;
         return err;
     }
-    transports_add(s, &transport, TRANSPORTS_BUILT_IN & s->config.transports);
+    transports_add(s, &transport, TRANSPORTS_OF_QUIC & s->config.transports);
     return TERN_OK;
+}
+
+static tern_err transports_make_webrtc(struct tern_swarm *s, tern_time now)
+{
+    struct tern_session_transport transport;
+    struct tern_certificate certificate;
+    TERN_TRY(tern_webrtc_certificate_make(s->mem, s->config.identity, &certificate));
+    const struct tern_dtls_certificate view = tern_webrtc_certificate_view(&certificate);
+    const struct tern_webrtc_options options = {
+        .mem = s->mem,
+        .random = s->config.random,
+        .aead = &s->aead,
+        .noise = &s->noise,
+        .certificate = &view,
+        .metrics = s->config.metrics,
+        .handshake_timeout_ns = s->config.upgrade_timeout_ns,
+    };
+    tern_err err = tern_webrtc_new(&options, now, &transport);
+    tern_certificate_fini(&certificate);
+    if (err == TERN_OK)
+        transports_add(s, &transport, TERN_TRANSPORT_BIT(TERN_TRANSPORT_WEBRTC));
+    return err;
 }
 
 tern_err tern_transports_need(struct tern_swarm *s, tern_time now, enum tern_transport transport)
 {
     if (!tern_transport_on_udp(transport) || s->sessions.dialers[transport].ops != NULL)
         return TERN_OK;
-    TERN_CHECK(TRANSPORTS_BUILT_IN & TERN_TRANSPORT_BIT(transport));
+    if (transport == TERN_TRANSPORT_WEBRTC)
+        return transports_make_webrtc(s, now);
+    TERN_CHECK(TRANSPORTS_OF_QUIC & TERN_TRANSPORT_BIT(transport));
     return transports_make_quic(s, now);
 }
 
@@ -141,19 +168,30 @@ void tern_transports_look(struct tern_swarm *s)
     s->addresses_changed = true;
 }
 
-void tern_transports_certhashes(const struct tern_swarm *s, struct tern_multiaddr *address)
+static void transports_append_hash(struct tern_multiaddr *address, struct tern_view hash)
 {
-    struct tern_webtransport_certhashes certhashes;
-    const struct tern_session_transport *web = &s->sessions.dialers[TERN_TRANSPORT_WEBTRANSPORT];
-    if (web->ops == NULL)
+    tern_err err = tern_multiaddr_append(address, TERN_MULTIADDR_CERTHASH, hash);
+    TERN_CHECK(err == TERN_OK); /* behind an IP, port and names there is room */
+}
+
+void tern_transports_certhashes(const struct tern_swarm *s, enum tern_transport transport,
+                                struct tern_multiaddr *address)
+{
+    struct tern_webtransport_certhashes web;
+    uint8_t hash[TERN_WEBRTC_CERTHASH_SIZE];
+    const struct tern_session_transport *hub = &s->sessions.dialers[transport];
+    if (hub->ops == NULL)
         return;
-    tern_webtransport_certhashes(web, &certhashes);
-    for (size_t i = 0; certhashes.version > 0 && i < TERN_WEBTRANSPORT_CERTHASHES; i++) {
-        tern_err err = tern_multiaddr_append(
-            address, TERN_MULTIADDR_CERTHASH,
-            tern_view_of(certhashes.multihashes[i], TERN_WEBTRANSPORT_CERTHASH_SIZE));
-        TERN_CHECK(err == TERN_OK); /* behind an IP, port and names there is room */
+    if (transport == TERN_TRANSPORT_WEBRTC) {
+        tern_webrtc_certhash(hub, hash);
+        transports_append_hash(address, tern_view_of(hash, sizeof hash));
     }
+    if (transport != TERN_TRANSPORT_WEBTRANSPORT)
+        return;
+    tern_webtransport_certhashes(hub, &web);
+    for (size_t i = 0; web.version > 0 && i < TERN_WEBTRANSPORT_CERTHASHES; i++)
+        transports_append_hash(address,
+                               tern_view_of(web.multihashes[i], TERN_WEBTRANSPORT_CERTHASH_SIZE));
 }
 
 void tern_transports_fini(struct tern_swarm *s)
