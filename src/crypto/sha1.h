@@ -1,6 +1,6 @@
 /*
- * SHA-1 (FIPS 180-4), for protocols that prove nothing by it: WebSocket's answer to its key. HMAC of
- * it (RFC 2104): what STUN authenticates its messages with (RFC 8489). SHA-1 is broken where
+ * SHA-1 (FIPS 180-4), for protocols that prove nothing by it: WebSocket's answer to its key. HMAC
+ * of it (RFC 2104): what STUN authenticates its messages with (RFC 8489). SHA-1 is broken where
  * collisions matter; in an HMAC they do not. Never for signatures or identities.
  */
 #ifndef TERN_CRYPTO_SHA1_H

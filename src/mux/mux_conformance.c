@@ -335,8 +335,8 @@ static void a_reader_that_never_reads_stalls_its_stream_alone(void **state)
     conformance_end(pair);
 }
 
-/* cut_off_at_last waits until b resets a stream by itself: at its deadline, not before. Of a session
- * the transport has the deadline, together with others. */
+/* cut_off_at_last waits until b resets a stream by itself: at its deadline, not before. Of a
+ * session the transport has the deadline, together with others. */
 static void cut_off_at_last(struct mux_pair *pair, struct mux_end *b)
 {
     if (pair->factory->make_transport != NULL) {

@@ -23,7 +23,7 @@ struct tern_mux_factory {
                      struct tern_scope *windows, struct tern_mux *mux);
     session_pair_make make_transport; /* of sessions: one side's transport, instead of make */
     size_t bookkeeping_bytes; /* what a side may keep for later after a burst of small writes */
-    bool fragile_start; /* of sessions: a bit that turns while they begin ends them */
+    bool fragile_start;       /* of sessions: a bit that turns while they begin ends them */
     bool has_credit; /* a stream that nobody reads holds up itself alone, not the connection */
     bool has_codes;  /* resets carry codes */
     bool has_goaway; /* the remote hears of goaway */

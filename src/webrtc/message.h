@@ -6,8 +6,8 @@
  *                       optional uint32 errorCode = 3; }
  *
  * The code is go-libp2p's addition: others pass over it. The specification allows 16 KiB for a
- * message with its length; ours have 4 KiB at most, because go-libp2p 0.51 fails on longer ones that
- * are one message of the channel. Up to 257 KiB are taken, as go-libp2p takes them.
+ * message with its length; ours have 4 KiB at most, because go-libp2p 0.51 fails on longer ones
+ * that are one message of the channel. Up to 257 KiB are taken, as go-libp2p takes them.
  *
  * Decoding goes on byte by byte, however the messages are cut: bytes of the stream are given as
  * they come, flags at the end of their message, so nothing is put together and nothing is held. A

@@ -153,8 +153,8 @@ bool tern_sctp_resetting(const struct tern_sctp *s, uint16_t stream);
 /* tern_sctp_idle: is everything that was handed over acknowledged? */
 bool tern_sctp_idle(const struct tern_sctp *s);
 
-/* tern_sctp_takes_zero_checksum: has the remote offered to do without checksums? False before it has
- * said anything. */
+/* tern_sctp_takes_zero_checksum: has the remote offered to do without checksums? False before it
+ * has said anything. */
 bool tern_sctp_takes_zero_checksum(const struct tern_sctp *s);
 
 /* tern_sctp_window_left is how much more the remote may send. */

@@ -1,7 +1,7 @@
 /*
- * The certificate of a host's WebRTC: made from the host's key and nothing else, so that the hash in
- * the host's addresses is the same after each restart, for ever. It says nothing of the host: who
- * that is Noise tells. Valid from 1970 to 2120, for nobody judges that: dialers pin it.
+ * The certificate of a host's WebRTC: made from the host's key and nothing else, so that the hash
+ * in the host's addresses is the same after each restart, for ever. It says nothing of the host:
+ * who that is Noise tells. Valid from 1970 to 2120, for nobody judges that: dialers pin it.
  *
  * Pure.
  */
@@ -18,8 +18,8 @@ TERN_NODISCARD tern_err tern_webrtc_certificate_make(struct tern_mem *mem,
                                                      struct tern_certificate *certificate);
 
 /* tern_webrtc_certificate_view is what the options take; borrowed. */
-static inline struct tern_dtls_certificate
-tern_webrtc_certificate_view(const struct tern_certificate *certificate)
+static inline struct tern_dtls_certificate tern_webrtc_certificate_view(
+    const struct tern_certificate *certificate)
 {
     return (struct tern_dtls_certificate){
         .certificate = tern_view_of(certificate->der, certificate->der_size),

@@ -79,9 +79,14 @@ static void strangers_are_not_answered(void **state)
     (void)state;
     struct webrtc_world *w = world_of(1);
     static const char *const rows[] = {
-        "00", "16", "ff", "4041424344", /* nothing, nothing, RTP, QUIC */
-        "16fefd00000000000000000003010203", "15fefd00000000000000000002022a",
-        "17fefd00010000000000000003010203", "16feff0000000000000000ffff01",
+        "00",
+        "16",
+        "ff",
+        "4041424344", /* nothing, nothing, RTP, QUIC */
+        "16fefd00000000000000000003010203",
+        "15fefd00000000000000000002022a",
+        "17fefd00010000000000000003010203",
+        "16feff0000000000000000ffff01",
     };
     const struct tern_path path = {.local = datagram_endpoint(77, 77), .remote = w->hosts[0].at};
     for (size_t i = 0; i < TERN_COUNT_OF(rows); i++)
@@ -134,10 +139,10 @@ static void checks_are_offered_in_bounded_number(void **state)
         memcpy(batch + size, bytes.data, bytes.size);
         size += bytes.size;
     }
-    const struct tern_datagrams in = {.path = {.local = host->at,
-                                               .remote = datagram_endpoint(77, 77)},
-                                      .segment_size = (uint16_t)(size / COUNT),
-                                      .data = tern_view_of(batch, size)};
+    const struct tern_datagrams in = {
+        .path = {.local = host->at, .remote = datagram_endpoint(77, 77)},
+        .segment_size = (uint16_t)(size / COUNT),
+        .data = tern_view_of(batch, size)};
     host->transport.ops->recv(host->transport.self, w->world.now, host->socket, &in);
     assert_int_equal(faults(host, TERN_FAULT_WEBRTC_OFFER_FLOOD), COUNT - TERN_WEBRTC_OFFERS_MAX);
     webrtc_world_run(w, TERN_SECOND);
@@ -299,7 +304,7 @@ static void an_address_is_shared_by_few_sessions(void **state)
         webrtc_world_connect(w, &w->hosts[0], host);
     /* Both ends know it: the dialer by itself, … */
     struct webrtc_seen *one_more;
-    assert_int_equal(webrtc_world_try_dial(w, &w->hosts[0], &host->at, 1, true, &one_more),
+    assert_int_equal(webrtc_world_try_dial(&w->hosts[0], &host->at, 1, true, &one_more),
                      TERN_ERR_FULL);
     /* … and the listener, when one begins there, or when another session's checks come from it. */
     const struct check check = {.name = 1, .role = TERN_STUN_ROLE_CONTROLLING};
@@ -379,7 +384,7 @@ static void whoever_stands_in_between_is_found(void **state)
     m->host = webrtc_world_add(&m->world, (struct tern_webrtc_options){.mem = NULL}, NULL);
     webrtc_puppet_listener(&m->puppet, &m->world);
     m->puppet.wrong_prologue = true;
-    assert_ok(webrtc_world_try_dial(&m->world, m->host, &m->puppet.at, 1, true, &m->seen));
+    assert_ok(webrtc_world_try_dial(m->host, &m->puppet.at, 1, true, &m->seen));
     webrtc_world_run(&m->world, 21 * TERN_SECOND);
     assert_true(webrtc_seen_error(m->seen) != TERN_OK && m->puppet.gone);
     assert_int_equal(webrtc_seen_count(m->seen, TERN_MUX_ESTABLISHED), 0);
@@ -425,7 +430,7 @@ static void a_handshake_may_end_with_its_last_message(void **state)
         webrtc_world_init(&m->world, 1);
         m->host = webrtc_world_add(&m->world, (struct tern_webrtc_options){.mem = NULL}, NULL);
         webrtc_puppet_listener(&m->puppet, &m->world);
-        assert_ok(webrtc_world_try_dial(&m->world, m->host, &m->puppet.at, 1, true, &m->seen));
+        assert_ok(webrtc_world_try_dial(m->host, &m->puppet.at, 1, true, &m->seen));
         m->seen->holds_jobs = true;
         for (int i = 0; i < 20 && !m->puppet.known; i++) {
             webrtc_world_run(&m->world, 10 * TERN_MILLISECOND);

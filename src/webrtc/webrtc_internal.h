@@ -58,7 +58,7 @@ struct webrtc_binding {
 };
 
 struct webrtc_socket {
-    tern_link_id id; /* TERN_LINK_NONE: free */
+    tern_link_id id;            /* TERN_LINK_NONE: free */
     struct tern_list ready;     /* sessions with something to send, in turn */
     struct tern_list farewells; /* struct webrtc_farewell */
 };
@@ -105,7 +105,7 @@ struct webrtc {
     uint32_t farewells_count;
     struct webrtc_grave graves[WEBRTC_GRAVES_MAX];
     uint32_t graves_next;
-    uint64_t names_key[2]; /* of hashes of names */
+    uint64_t names_key[2];   /* of hashes of names */
     struct tern_chunk *room; /* that records are opened into; NULL: there was no memory */
     tern_time now;           /* never goes back */
 };
@@ -308,8 +308,7 @@ bool webrtc_bindable(const struct webrtc_session *s, const struct tern_endpoint 
 void webrtc_unbind_all(struct webrtc_session *s);
 
 /* webrtc_route_datagrams takes what came. */
-void webrtc_route_datagrams(struct webrtc *w, tern_link_id socket,
-                            const struct tern_datagrams *in);
+void webrtc_route_datagrams(struct webrtc *w, tern_link_id socket, const struct tern_datagrams *in);
 
 /* ---- webrtc_session.c ---- */
 
@@ -326,7 +325,8 @@ struct webrtc_birth {
 struct webrtc_session *webrtc_session_new(struct webrtc *w, const struct webrtc_birth *birth);
 void webrtc_session_free(struct webrtc_session *s);
 
-/* webrtc_session_fail ends it, with a word to the remote if there are keys. The first one counts. */
+/* webrtc_session_fail ends it, with a word to the remote if there are keys. The first one counts.
+ */
 void webrtc_session_fail(struct webrtc_session *s, tern_err error, tern_fault fault);
 
 /* webrtc_session_stun takes a check, or the answer to one; false: it is not meant for it. */

@@ -45,7 +45,7 @@ static bool scenario(unsigned which, uint64_t n, bool onwards)
     w->hosts[1].echo = true;
     uint64_t before = mem->allocs;
     tern_mem_fail_at(mem, n, onwards);
-    tern_err err = webrtc_world_try_dial(w, &w->hosts[0], &w->hosts[1].at, 1, true, &seen);
+    tern_err err = webrtc_world_try_dial(&w->hosts[0], &w->hosts[1].at, 1, true, &seen);
     if (err == TERN_OK) {
         webrtc_world_run(w, 2 * TERN_SECOND);
         err = webrtc_seen_error(seen);

@@ -11,8 +11,8 @@
 #include "webrtc/webrtc_internal.h"
 
 enum {
-    MESSAGE_HEAD = 5,     /* of a message of a packet's size */
-    MESSAGE_PART = 128,   /* less than this of a packet is not worth a message */
+    MESSAGE_HEAD = 5,   /* of a message of a packet's size */
+    MESSAGE_PART = 128, /* less than this of a packet is not worth a message */
 };
 
 /* ---- handing over ---- */
@@ -109,8 +109,8 @@ static tern_err message_open(struct webrtc_session *s, struct webrtc_stream *str
 /* message_control says the first of what a stream has to say. */
 static tern_err message_control(struct webrtc_session *s)
 {
-    struct webrtc_stream *stream = webrtc_stream_of(
-        TERN_LIST_ENTRY(s->streams.control.next, struct tern_mux_stream, control));
+    struct webrtc_stream *stream =
+        webrtc_stream_of(TERN_LIST_ENTRY(s->streams.control.next, struct tern_mux_stream, control));
     struct tern_mux_stream *base = &stream->base;
     uint16_t number = (uint16_t)base->wire_id;
     if (base->flags & MUX_ANNOUNCE) {

@@ -7,9 +7,9 @@
  * Nothing comes on the channel afterwards. It is left open, as others leave it, until the remote
  * closes it.
  *
- * A dialer of webrtc-rs that hears on the channel before it has opened it for itself, which it does a
- * moment after the association is up, never opens it. It does not offer to go without checksums, as
- * others do: who does not is spoken to NOISE_PAUSE after it has shown that it is up.
+ * A dialer of webrtc-rs that hears on the channel before it has opened it for itself, which it does
+ * a moment after the association is up, never opens it. It does not offer to go without checksums,
+ * as others do: who does not is spoken to NOISE_PAUSE after it has shown that it is up.
  */
 #include "webrtc/webrtc_internal.h"
 

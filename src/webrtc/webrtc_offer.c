@@ -194,8 +194,7 @@ tern_err webrtc_offer_accept(struct webrtc *w, struct tern_scope *scope, uint64_
     TERN_CHECK(offer != NULL);
     w->offer = NULL;
     *session = NULL;
-    struct webrtc_birth birth = {
-        .listener = true, .path = offer->path, .scope = scope, .tag = tag};
+    struct webrtc_birth birth = {.listener = true, .path = offer->path, .scope = scope, .tag = tag};
     tern_err err = offer_accept(w, offer, &birth, session);
     offer_free(w, offer);
     return err;

@@ -275,8 +275,8 @@ static bool puppet_op_send(void *self, tern_time now, tern_link_id socket,
     if (!sent && p->sctp != NULL && p->dtls.state == TERN_DTLS_OPEN) {
         const struct tern_span room = tern_dtls_seal_begin(&p->dtls, w);
         const struct tern_span packet = {room.data, PUPPET_PACKET};
-        size_t size = p->raw_size > 0 ? puppet_write_raw(p, packet)
-                                      : tern_sctp_write(p->sctp, now, packet);
+        size_t size =
+            p->raw_size > 0 ? puppet_write_raw(p, packet) : tern_sctp_write(p->sctp, now, packet);
         assert_ok(tern_dtls_seal_end(&p->dtls, w, size));
     }
     out->segment_size = (uint16_t)w->size;
@@ -393,8 +393,7 @@ static bool puppet_known(void *context)
 
 void webrtc_puppet_join(struct webrtc_puppet *p)
 {
-    assert_true(
-        session_world_run_until(&p->world->world, puppet_known, p, 10 * TERN_SECOND));
+    assert_true(session_world_run_until(&p->world->world, puppet_known, p, 10 * TERN_SECOND));
     webrtc_world_run(p->world, TERN_SECOND / 2);
     assert_true(p->known && !p->gone);
 }
@@ -407,8 +406,7 @@ static bool puppet_hungry(void *context)
 
 void webrtc_puppet_up(struct webrtc_puppet *p)
 {
-    assert_true(
-        session_world_run_until(&p->world->world, puppet_hungry, p, 10 * TERN_SECOND));
+    assert_true(session_world_run_until(&p->world->world, puppet_hungry, p, 10 * TERN_SECOND));
 }
 
 /* ---- what it says ---- */

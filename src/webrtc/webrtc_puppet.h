@@ -40,12 +40,12 @@ struct webrtc_puppet {
     struct tern_channel noise;
     struct tern_message_decoder noise_decoder;
     struct tern_message_decoder decoders[PUPPET_CHANNELS_MAX];
-    bool known; /* Noise is done */
-    bool gone;  /* the other end has ended DTLS or SCTP */
+    bool known;         /* Noise is done */
+    bool gone;          /* the other end has ended DTLS or SCTP */
     tern_time up_at;    /* SCTP was up; 0: it is not */
     tern_time noise_at; /* the first byte of Noise came */
     struct golden log;
-    uint64_t bytes; /* of streams, that came */
+    uint64_t bytes;   /* of streams, that came */
     uint8_t raw[512]; /* chunks that wait to be sent as they are */
     size_t raw_size;
 
@@ -76,8 +76,8 @@ void webrtc_puppet_up(struct webrtc_puppet *p);
 void webrtc_puppet_say(struct webrtc_puppet *p, uint16_t channel, uint32_t ppid, const char *hex);
 void webrtc_puppet_bytes(struct webrtc_puppet *p, uint16_t channel, struct tern_view bytes);
 
-/* webrtc_puppet_raw sends a packet of these chunks, which the puppet's own association does not know
- * of. One at a time. */
+/* webrtc_puppet_raw sends a packet of these chunks, which the puppet's own association does not
+ * know of. One at a time. */
 void webrtc_puppet_raw(struct webrtc_puppet *p, struct tern_view chunks);
 
 /* Forms of say. */

@@ -25,9 +25,8 @@ static tern_err refusals_grow(struct webrtc_session *s)
     if (all->capacity >= TERN_WEBRTC_REFUSALS_MAX)
         return TERN_ERR_FULL;
     uint32_t capacity = all->capacity == 0 ? REFUSALS_MIN : all->capacity * 2;
-    struct webrtc_refusal *list =
-        tern_mem_realloc(s->webrtc->mem, all->list, all->capacity * sizeof *list,
-                         capacity * sizeof *list);
+    struct webrtc_refusal *list = tern_mem_realloc(
+        s->webrtc->mem, all->list, all->capacity * sizeof *list, capacity * sizeof *list);
     if (list == NULL)
         return TERN_ERR_MEMORY;
     all->list = list;

@@ -252,8 +252,7 @@ static struct webrtc_session *route_dtls(const struct webrtc_route *route,
     return s;
 }
 
-void webrtc_route_datagrams(struct webrtc *w, tern_link_id socket,
-                            const struct tern_datagrams *in)
+void webrtc_route_datagrams(struct webrtc *w, tern_link_id socket, const struct tern_datagrams *in)
 {
     struct webrtc_session *last = NULL;
     for (size_t at = 0; at < in->data.size; at += in->segment_size) {

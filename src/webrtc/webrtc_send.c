@@ -17,8 +17,7 @@ static bool send_flight_allowed(const struct webrtc_session *s)
     if (!s->has_dtls)
         return false;
     size_t size = tern_dtls_send_size(&s->dtls);
-    return size > 0 &&
-           (s->validated || s->bytes_out + size <= s->bytes_in * WEBRTC_AMPLIFICATION);
+    return size > 0 && (s->validated || s->bytes_out + size <= s->bytes_in * WEBRTC_AMPLIFICATION);
 }
 
 /* send_packet_due: is there a packet, as far as is known before it is made? */

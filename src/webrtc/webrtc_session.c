@@ -395,8 +395,7 @@ static tern_time session_deadline(const struct webrtc_session *s)
 /* session_goes: the owner wants it to end; it does when all has been acknowledged. */
 static void session_goes(struct webrtc_session *s)
 {
-    if (s->state != WEBRTC_ESTABLISHED ||
-        (!webrtc_fill_wants(s) && tern_sctp_idle(s->sctp)))
+    if (s->state != WEBRTC_ESTABLISHED || (!webrtc_fill_wants(s) && tern_sctp_idle(s->sctp)))
         webrtc_session_fail(s, TERN_ERR_CLOSED, TERN_FAULT_NONE);
 }
 

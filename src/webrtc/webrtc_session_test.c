@@ -205,7 +205,7 @@ static void what_cannot_be_dialled_is_told(void **state)
     }
     struct webrtc_seen *first = webrtc_world_dial(w, host, &w->hosts[1]);
     struct webrtc_seen *second;
-    assert_int_equal(webrtc_world_try_dial(w, host, &w->hosts[1].at, 1, true, &second),
+    assert_int_equal(webrtc_world_try_dial(host, &w->hosts[1].at, 1, true, &second),
                      TERN_ERR_FULL); /* the first one is not done */
     webrtc_seen_end(first);
     world_free(w);
@@ -230,7 +230,7 @@ static void the_wrong_certificate_is_not_talked_to(void **state)
     struct webrtc_world *w = world_pair(NULL);
     struct webrtc_seen *seen;
     /* Host 0's certificate is not host 1's. */
-    assert_ok(webrtc_world_try_dial(w, &w->hosts[0], &w->hosts[1].at, 0, false, &seen));
+    assert_ok(webrtc_world_try_dial(&w->hosts[0], &w->hosts[1].at, 0, false, &seen));
     assert_int_equal(webrtc_world_ended(w, seen, TERN_SECOND), TERN_ERR_PROTOCOL);
     assert_int_equal(webrtc_seen_fault(seen), TERN_FAULT_WEBRTC_CERTHASH);
     struct webrtc_seen *other = w->hosts[1].last;
@@ -273,7 +273,7 @@ static void somebody_else_is_not_talked_to(void **state)
         webrtc_world_add(w, (struct tern_webrtc_options){.mem = NULL}, NULL);
     struct webrtc_seen *seen;
     /* Host 3 has the certificate of host 1, and another identity. */
-    assert_ok(webrtc_world_try_dial(w, &w->hosts[0], &w->hosts[1].at, 3, true, &seen));
+    assert_ok(webrtc_world_try_dial(&w->hosts[0], &w->hosts[1].at, 3, true, &seen));
     assert_int_equal(webrtc_world_ended(w, seen, TERN_SECOND), TERN_ERR_PEER_MISMATCH);
     assert_int_equal(webrtc_seen_fault(seen), TERN_FAULT_NOISE_WRONG_PEER);
     assert_int_equal(webrtc_world_ended(w, w->hosts[1].last, TERN_SECOND), TERN_ERR_CLOSED);
@@ -293,7 +293,7 @@ static void a_certificate_may_be_changed(void **state)
     tern_webrtc_certhash(transport, hash);
     assert_memory_equal(hash, webrtc_testing_host(0)->certhash, sizeof hash);
     struct webrtc_seen *after;
-    assert_ok(webrtc_world_try_dial(w, &w->hosts[0], &w->hosts[1].at, 0, false, &after));
+    assert_ok(webrtc_world_try_dial(&w->hosts[0], &w->hosts[1].at, 0, false, &after));
     webrtc_world_run(w, TERN_SECOND);
     assert_int_equal(webrtc_seen_count(after, TERN_MUX_CONFIRMED), 1);
     assert_int_equal(webrtc_seen_error(before), TERN_OK);
@@ -537,8 +537,7 @@ static void of_two_dials_at_once_one_stays(void **state)
         assert_int_equal(webrtc_seen_error(dials[1 - lost]), TERN_OK);
         assert_int_equal(w->hosts[lost].offers_count, 1);
         assert_int_equal(w->hosts[1 - lost].offers_count, 0);
-        assert_int_equal(
-            w->hosts[1 - lost].metrics.faults[TERN_FAULT_WEBRTC_COLLISION], 1);
+        assert_int_equal(w->hosts[1 - lost].metrics.faults[TERN_FAULT_WEBRTC_COLLISION], 1);
         talk(w, dials[1 - lost], w->hosts[lost].last);
         world_free(w);
     }
@@ -672,9 +671,9 @@ static void a_socket_may_be_closed(void **state)
     session_world_unbind(&w->world, w->hosts[0].node, w->hosts[0].socket);
     assert_int_equal(webrtc_seen_error(a), TERN_ERR_DISCONNECTED);
     size_t accepted;
-    assert_int_equal(a->session.mux.ops->write(a->session.mux.self, id, tern_view_str("y"),
-                                               &accepted),
-                     TERN_ERR_CLOSED);
+    assert_int_equal(
+        a->session.mux.ops->write(a->session.mux.self, id, tern_view_str("y"), &accepted),
+        TERN_ERR_CLOSED);
     session_world_flush(&w->world);
     webrtc_seen_end(a);
     assert_int_equal(webrtc_world_ended(w, b, 31 * TERN_SECOND), TERN_ERR_TIMEOUT);

@@ -34,8 +34,7 @@ static struct meeting *meet_listening(void)
     webrtc_world_init(&m->world, 1);
     m->host = webrtc_world_add(&m->world, (struct tern_webrtc_options){.mem = NULL}, NULL);
     webrtc_puppet_listener(&m->puppet, &m->world);
-    assert_ok(
-        webrtc_world_try_dial(&m->world, m->host, &m->puppet.at, 1, true, &m->seen));
+    assert_ok(webrtc_world_try_dial(m->host, &m->puppet.at, 1, true, &m->seen));
     webrtc_puppet_join(&m->puppet);
     return m;
 }
@@ -679,9 +678,9 @@ static void streams_beyond_the_limit_are_refused(void **state)
     webrtc_puppet_expect(&m->puppet, "6 gone\n2 closed\n2 gone\n6 ack\n");
     webrtc_seen_open(m->seen);
     tern_stream_id id;
-    assert_int_equal(m->seen->session.mux.ops->open(m->seen->session.mux.self, TERN_STREAM_BULK,
-                                                    &id),
-                     TERN_ERR_FULL);
+    assert_int_equal(
+        m->seen->session.mux.ops->open(m->seen->session.mux.self, TERN_STREAM_BULK, &id),
+        TERN_ERR_FULL);
     part(m);
 }
 

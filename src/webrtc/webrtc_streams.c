@@ -198,8 +198,8 @@ void webrtc_stream_die(struct webrtc_session *s, struct webrtc_stream *stream, u
     if (base->slot == TERN_MUX_NO_SLOT)
         return;
     bool unsaid = (base->flags & MUX_NEWS_OPENED) != 0;
-    base->flags &= ~(uint32_t)(MUX_NEWS_OPENED | MUX_NEWS_READABLE | MUX_NEWS_WRITABLE |
-                               MUX_NEWS_CLOSED);
+    base->flags &=
+        ~(uint32_t)(MUX_NEWS_OPENED | MUX_NEWS_READABLE | MUX_NEWS_WRITABLE | MUX_NEWS_CLOSED);
     if (unsaid)
         webrtc_stream_drop_id(s, stream); /* the owner has never heard of it */
     else

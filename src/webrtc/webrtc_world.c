@@ -1,5 +1,6 @@
 #include "webrtc/webrtc_world.h"
 
+#include "base/check.h"
 #include "tern_test.h"
 
 /* host_place is a place for a session: when all are taken, that of one that has ended. */
@@ -148,6 +149,7 @@ struct webrtc_host *webrtc_world_add(struct webrtc_world *w, struct tern_webrtc_
     unsigned n = (unsigned)w->hosts_count;
     struct webrtc_host *host = &w->hosts[w->hosts_count++];
     const struct webrtc_testing_host *identity = webrtc_testing_host(n);
+    host->world = &w->world;
     tern_mem_init(&host->mem, 0);
     tern_random_init_u64(&host->random, 500 + n);
     tern_scope_init(&host->scope, "sessions", NULL, NULL);
@@ -170,9 +172,8 @@ void webrtc_world_pair(struct webrtc_world *w, const struct datagram_link *link)
         webrtc_world_add(w, (struct tern_webrtc_options){.mem = NULL}, link);
 }
 
-tern_err webrtc_world_try_dial(struct webrtc_world *w, struct webrtc_host *from,
-                               const struct tern_endpoint *to, unsigned as, bool expects,
-                               struct webrtc_seen **seen)
+tern_err webrtc_world_try_dial(struct webrtc_host *from, const struct tern_endpoint *to,
+                               unsigned as, bool expects, struct webrtc_seen **seen)
 {
     const struct webrtc_testing_host *host = webrtc_testing_host(as);
     const struct tern_view hash = tern_view_of(host->certhash, sizeof host->certhash);
@@ -185,7 +186,7 @@ tern_err webrtc_world_try_dial(struct webrtc_world *w, struct webrtc_host *from,
                                            .scope = &from->scope,
                                            .tag = host_tag(from, *seen)};
     tern_err err =
-        from->transport.ops->dial(from->transport.self, w->world.now, &dial, &(*seen)->session);
+        from->transport.ops->dial(from->transport.self, from->world->now, &dial, &(*seen)->session);
     (*seen)->live = err == TERN_OK;
     return err;
 }
@@ -194,7 +195,8 @@ struct webrtc_seen *webrtc_world_dial(struct webrtc_world *w, struct webrtc_host
                                       const struct webrtc_host *to)
 {
     struct webrtc_seen *seen;
-    assert_ok(webrtc_world_try_dial(w, from, &to->at, (unsigned)to->node, true, &seen));
+    TERN_CHECK(from->world == &w->world);
+    assert_ok(webrtc_world_try_dial(from, &to->at, (unsigned)to->node, true, &seen));
     return seen;
 }
 

@@ -27,6 +27,7 @@ struct webrtc_seen {
 };
 
 struct webrtc_host {
+    struct session_world *world;
     struct tern_mem mem;
     struct tern_random random;
     struct tern_scope scope;
@@ -66,9 +67,8 @@ void webrtc_world_pair(struct webrtc_world *w, const struct datagram_link *link)
 
 /* webrtc_world_try_dial begins a session to a place, as if host `as` were there; expects: that peer
  * and no other. */
-tern_err webrtc_world_try_dial(struct webrtc_world *w, struct webrtc_host *from,
-                               const struct tern_endpoint *to, unsigned as, bool expects,
-                               struct webrtc_seen **seen);
+tern_err webrtc_world_try_dial(struct webrtc_host *from, const struct tern_endpoint *to,
+                               unsigned as, bool expects, struct webrtc_seen **seen);
 
 /* webrtc_world_dial begins one to another host, which must be possible. */
 struct webrtc_seen *webrtc_world_dial(struct webrtc_world *w, struct webrtc_host *from,
