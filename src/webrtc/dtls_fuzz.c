@@ -84,7 +84,8 @@ static void fuzz_carry(struct fuzz_world *w, int from, uint8_t step)
         if (!tern_dtls_send(&w->ends[from], w->now, &out))
             return;
         if (step & 1 && out.size > 0)
-            datagram[(fuzz_byte(w) << 3 | fuzz_byte(w)) % out.size] ^= (uint8_t)(fuzz_byte(w) | 1);
+            datagram[((size_t)fuzz_byte(w) << 3 | fuzz_byte(w)) % out.size] ^=
+                (uint8_t)(fuzz_byte(w) | 1);
         if (!(step & 2))
             fuzz_recv(w, 1 - from, tern_writer_view(&out));
         if (step & 4)

@@ -123,7 +123,7 @@ static tern_err message_control(struct webrtc_session *s)
         base->flags &= ~(uint32_t)WEBRTC_ACK_DUE;
     } else if (base->flags & MUX_RST_DUE) {
         TERN_TRY(webrtc_message_flag(s, number, TERN_MESSAGE_RESET, base->code));
-        base->flags &= ~(uint32_t)(MUX_RST_DUE | WEBRTC_FIN_ACK_DUE);
+        base->flags &= ~((uint32_t)MUX_RST_DUE | WEBRTC_FIN_ACK_DUE);
     } else {
         TERN_CHECK(base->flags & WEBRTC_FIN_ACK_DUE);
         TERN_TRY(webrtc_message_flag(s, number, TERN_MESSAGE_FIN_ACK, 0));

@@ -118,7 +118,8 @@ static void mux_set_class(void *self, tern_stream_id id, enum tern_stream_class 
 static bool mux_stopped(const struct webrtc_session *s, tern_stream_id id)
 {
     const struct webrtc_stream *stream = mux_find(s, id);
-    return stream != NULL && (stream->base.flags & (WEBRTC_STOPPED | MUX_DEAD)) == WEBRTC_STOPPED;
+    return stream != NULL &&
+           (stream->base.flags & ((uint32_t)WEBRTC_STOPPED | MUX_DEAD)) == WEBRTC_STOPPED;
 }
 
 static tern_err mux_write(void *self, tern_stream_id id, struct tern_view bytes, size_t *accepted)

@@ -99,7 +99,7 @@ static void stream_close(struct webrtc_session *s, struct webrtc_stream *stream)
 static bool stream_may_close(const struct webrtc_stream *stream)
 {
     uint32_t flags = stream->base.flags;
-    return (flags & (MUX_DEAD | WEBRTC_IN_DONE)) != 0 ||
+    return (flags & ((uint32_t)MUX_DEAD | WEBRTC_IN_DONE)) != 0 ||
            ((flags & STREAM_ENDS) == STREAM_ENDS && (flags & WEBRTC_FIN_ACKED) != 0);
 }
 
@@ -175,7 +175,7 @@ static void stream_owe_reset(struct webrtc_stream *stream, uint32_t code)
     struct tern_mux_stream *base = &stream->base;
     base->code = code;
     if (!(base->flags & WEBRTC_OPENED) || (base->flags & STREAM_ENDS) == STREAM_ENDS ||
-        (base->flags & (MUX_DEAD | WEBRTC_IN_DONE | WEBRTC_OUT_ASKED)) != 0)
+        (base->flags & ((uint32_t)MUX_DEAD | WEBRTC_IN_DONE | WEBRTC_OUT_ASKED)) != 0)
         return;
     base->flags &= ~(uint32_t)(WEBRTC_ACK_DUE | WEBRTC_FIN_ACK_DUE);
     base->flags |= MUX_RST_DUE;
