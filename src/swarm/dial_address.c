@@ -145,7 +145,7 @@ tern_err tern_dials_add_address(struct tern_swarm *s, tern_time now, struct swar
         return dial_skip(s, d, addr, TERN_ERR_INVALID);
     /* Without a hash a certificate would have to be some authority's, which nobody here knows. */
     if (target.route.transport == TERN_TRANSPORT_WEBTRANSPORT && target.hashes.size == 0)
-        return dial_skip(s, d, addr, TERN_ERR_UNSUPPORTED);
+        return dial_skip_transport(s, d, addr, target.route.transport);
     if (target.kind == TERN_TARGET_ENDPOINT)
         return dial_add_route(
             s, now, d,
