@@ -22,6 +22,7 @@ static const struct {
     {"ws", "websocket", "/ip4/127.0.0.1/tcp/0/ws"},
     {"quic-v1", "quic", "/ip4/127.0.0.1/udp/0/quic-v1"},
     {"webtransport", "webtransport", "/ip4/127.0.0.1/udp/0/quic-v1/webtransport"},
+    {"webrtc-direct", "webrtc", "/ip4/127.0.0.1/udp/0/webrtc-direct"},
 };
 
 const char *nodes_transport(const char *name)

@@ -82,6 +82,9 @@ void config_free(struct config *config)
     free(config->genesis);
     free(config->key_file);
     free(config->private_network_key);
+    free(config->web_certificate);
+    free(config->web_key);
+    free(config->web_trust);
     free(config->api_address);
     config_list_clear(&config->listen);
     config_list_clear(&config->bootstrap);
@@ -263,6 +266,15 @@ static void config_print_member(const char *name, const char *text)
     putchar('\n');
 }
 
+static void config_print_file(const char *name, const char *path)
+{
+    if (path == NULL)
+        return;
+    printf("  %s: ", name);
+    config_print_string(path);
+    printf("\n");
+}
+
 static void config_print_list(const char *name, const struct config_list *list)
 {
     printf("  %s: [", name);
@@ -286,11 +298,10 @@ void config_print(const struct config *config)
     config_print_list("transports", &config->transports);
     config_print_list("secure", &config->secure);
     config_print_list("muxers", &config->muxers);
-    if (config->private_network_key != NULL) {
-        printf("  private_network_key: ");
-        config_print_string(config->private_network_key);
-        printf("\n");
-    }
+    config_print_file("private_network_key", config->private_network_key);
+    config_print_file("web_certificate", config->web_certificate);
+    config_print_file("web_key", config->web_key);
+    config_print_file("web_trust", config->web_trust);
     printf("  perf: %s\n", config->perf ? "true" : "false");
     printf("  profile: %s\n", config_profile_name(config->profile));
     printf("  peers_want: %llu\n", (unsigned long long)config->peers_want);

@@ -33,7 +33,10 @@ struct config {
     struct config_list secure;
     struct config_list muxers;
     char *private_network_key; /* a file; NULL: the public network */
-    bool perf;                 /* let others measure */
+    char *web_certificate;     /* PEM files of secure WebSocket; NULL: it is not listened at … */
+    char *web_key;
+    char *web_trust; /* … and the system's authorities are trusted */
+    bool perf;       /* let others measure */
     enum tern_swarm_profile profile;
     uint64_t peers_want;
     uint64_t store_size_mib;

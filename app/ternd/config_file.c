@@ -27,6 +27,9 @@ struct file_network {
     char **muxers;
     unsigned muxers_count;
     char *private_network_key;
+    char *web_certificate;
+    char *web_key;
+    char *web_trust;
     enum file_bool *perf;
     enum tern_swarm_profile *profile;
     uint64_t *peers_want;
@@ -95,6 +98,10 @@ static const cyaml_schema_field_t file_network_fields[] = {
                          CONFIG_LIST_MAX),
     CYAML_FIELD_STRING_PTR("private_network_key", FILE_OPTIONAL, struct file_network,
                            private_network_key, 0, 4096),
+    CYAML_FIELD_STRING_PTR("web_certificate", FILE_OPTIONAL, struct file_network, web_certificate,
+                           0, 4096),
+    CYAML_FIELD_STRING_PTR("web_key", FILE_OPTIONAL, struct file_network, web_key, 0, 4096),
+    CYAML_FIELD_STRING_PTR("web_trust", FILE_OPTIONAL, struct file_network, web_trust, 0, 4096),
     CYAML_FIELD_ENUM_PTR("perf", FILE_OPTIONAL | CYAML_FLAG_STRICT, struct file_network, perf,
                          file_bools, TERN_COUNT_OF(file_bools)),
     CYAML_FIELD_ENUM_PTR("profile", FILE_OPTIONAL | CYAML_FLAG_STRICT, struct file_network, profile,
@@ -261,6 +268,9 @@ static void file_take_network(struct config *config, const struct file_network *
                               const char *path)
 {
     file_take_path(&config->private_network_key, network->private_network_key, path);
+    file_take_path(&config->web_certificate, network->web_certificate, path);
+    file_take_path(&config->web_key, network->web_key, path);
+    file_take_path(&config->web_trust, network->web_trust, path);
     file_take_list(&config->listen, network->listen, network->listen_count);
     file_take_list(&config->bootstrap, network->bootstrap, network->bootstrap_count);
     file_take_list(&config->transports, network->transports, network->transports_count);

@@ -200,6 +200,19 @@ static bool node_load_key(struct node *node, struct tern_random *random,
     return node_fail(making, err == TERN_ERR_GATED ? NODE_EXIT_KEY : NODE_EXIT_FILES, text);
 }
 
+static bool node_load_web(struct node *node, const struct node_making *making)
+{
+    char text[512] = "";
+    const struct tern_webfile_options files = {.certificate = node->config->web_certificate,
+                                               .key = node->config->web_key,
+                                               .trust = node->config->web_trust};
+    tern_err err = tern_webfile_load(&files, &node->web, text, sizeof text);
+    node->web_ready = err == TERN_OK;
+    if (err == TERN_OK)
+        return true;
+    return node_fail(making, err == TERN_ERR_IO ? NODE_EXIT_FILES : NODE_EXIT_CONFIG, text);
+}
+
 static bool node_load_psk(struct node *node, const struct node_making *making)
 {
     uint8_t bytes[TERN_PNET_FILE_SIZE_MAX];
@@ -269,6 +282,7 @@ static bool node_make_core(struct node *node, struct tern_random *random,
     options.host.peers_want = (uint32_t)node->config->peers_want;
     tern_swarm_limits_profile(&options.host.swarm.limits, node->config->profile);
     options.host.swarm.slow_aes = !tern_aead_has_fast_aes();
+    options.host.swarm.web = node->web_ready ? &node->web : NULL;
     options.host.swarm.psk = node->config->private_network_key == NULL ? NULL : &node->psk;
     tern_err err = node_set_ways(node->config, &options.host);
     if (err == TERN_OK)
@@ -332,8 +346,8 @@ static bool node_build(struct node *node, const struct node_making *making)
     tern_random_init(&random, seed);
     tern_secret_wipe(seed, sizeof seed);
     return node_load_key(node, &random, making) && node_load_psk(node, making) &&
-           node_open_store(node, making) && node_make_core(node, &random, making) &&
-           node_addresses(node, making);
+           node_load_web(node, making) && node_open_store(node, making) &&
+           node_make_core(node, &random, making) && node_addresses(node, making);
 }
 
 bool node_new(const struct config *config, struct log *log, struct node **out,
@@ -432,6 +446,8 @@ void node_free(struct node *node)
         tern_node_free(node->core);
     tern_private_key_fini(&node->key);
     tern_secret_wipe(&node->psk, sizeof node->psk);
+    if (node->web_ready)
+        tern_web_tls_fini(&node->web);
     app_genesis_free(&node->genesis);
     tern_mem_trim(&node->mem);
     tern_mem_fini(&node->mem);

@@ -14,6 +14,7 @@
 #include "node/node.h"
 #include "runtime/real/loop.h"
 #include "runtime/real/store_lmdb.h"
+#include "runtime/real/webfile.h"
 #include "secure/pnet.h"
 
 /* A question under way. Held by who asks and by the network thread; freed by the last of them, so
@@ -48,6 +49,8 @@ struct node {
     struct app_genesis genesis;
     struct tern_private_key key;
     struct tern_pnet_key psk;
+    struct tern_web_tls web;
+    bool web_ready;
     struct tern_mem mem;
     struct tern_node *core;
     struct tern_store_lmdb *store; /* until the loop has it */

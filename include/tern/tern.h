@@ -100,6 +100,11 @@ struct tern_host_options {
                            with the same key are reached, over tcp and ws alone. NULL: the public
                            network */
     size_t psk_size;
+    /* Secure WebSocket: PEM files. NULL: nothing is listened at, and the system's authorities are
+     * trusted by dials. */
+    const char *web_certificate_file; /* and what signed it */
+    const char *web_key_file;
+    const char *web_trust_file;
 };
 
 /* tern_host_options_init fills in the defaults of all members that the program knows. */
@@ -111,10 +116,10 @@ static inline void tern_host_options_init(struct tern_host_options *options)
 
 /* tern_host_new makes a host. message, if not NULL, receives a sentence about what went wrong (at
  * most message_size bytes with terminator). TERN_ERR_MEMORY, TERN_ERR_BAD_KEY (the key file holds
- * none), TERN_ERR_IO (it cannot be read or made), TERN_ERR_STORAGE and TERN_ERR_EXISTS (the store),
- * TERN_ERR_UNSUPPORTED (a transport, secure channel or muxer that is not here; the message lists
- * those that are), TERN_ERR_MALFORMED (psk is none), TERN_ERR_INVALID (size, or a value out of
- * range). */
+ * none), TERN_ERR_IO (it, or a file of web_…, cannot be read or made), TERN_ERR_STORAGE and
+ * TERN_ERR_EXISTS (the store), TERN_ERR_UNSUPPORTED (a transport, secure channel or muxer that is
+ * not here; the message lists those that are), TERN_ERR_MALFORMED (psk is none), TERN_ERR_INVALID
+ * (size, or a value out of range). */
 TERN_API tern_err tern_host_new(const struct tern_host_options *options, struct tern_host **host,
                                 char *message, size_t message_size);
 

@@ -245,6 +245,9 @@ static struct tern_host *make_host(const struct peer_options *options)
     host_options.secure = options->secure;
     host_options.muxers = options->muxer;
     host_options.serve_perf = TERN_PERF_SERVING_STANDARD;
+    host_options.web_certificate_file = getenv("WSS_CERTIFICATE_FILE");
+    host_options.web_key_file = getenv("WSS_KEY_FILE");
+    host_options.web_trust_file = getenv("WSS_TRUST_FILE");
     if (strcmp(options->pubsub, "strict-no-sign") == 0)
         host_options.pubsub_signing = TERN_SIGNING_NONE;
     if (tern_host_new(&host_options, &host, message, sizeof message) != TERN_OK) {

@@ -13,6 +13,7 @@ struct ways_name {
 static const struct ways_name ways_transports[] = {
     {"tcp", TERN_TRANSPORT_TCP},
     {"ws", TERN_TRANSPORT_WS},
+    {"wss", TERN_TRANSPORT_WSS},
     {"quic-v1", TERN_TRANSPORT_QUIC},
     {"webtransport", TERN_TRANSPORT_WEBTRANSPORT},
     {"webrtc-direct", TERN_TRANSPORT_WEBRTC},

@@ -182,6 +182,21 @@ static tern_err host_set_network(struct tern_host *host, const struct tern_host_
     return TERN_OK;
 }
 
+/* Certificates are read when secure WebSocket may be used: by default it may be dialled. */
+static tern_err host_set_web(struct tern_host *host, const struct tern_host_options *options,
+                             struct tern_host_core_options *core, struct host_message *message)
+{
+    const struct tern_webfile_options files = {.certificate = options->web_certificate_file,
+                                               .key = options->web_key_file,
+                                               .trust = options->web_trust_file};
+    if (!(core->swarm.transports & TERN_TRANSPORT_BIT(TERN_TRANSPORT_WSS)))
+        return TERN_OK;
+    TERN_TRY(tern_webfile_load(&files, &host->web, message->text, message->size));
+    host->web_ready = true;
+    core->swarm.web = &host->web;
+    return TERN_OK;
+}
+
 static tern_err host_make_core(struct tern_host *host, const struct tern_host_options *options,
                                struct tern_random *random, struct host_message *message)
 {
@@ -196,6 +211,7 @@ static tern_err host_make_core(struct tern_host *host, const struct tern_host_op
     tern_host_core_options_defaults(&core);
     TERN_TRY(host_set_ways(options, &core, message));
     TERN_TRY(host_set_network(host, options, &core, message));
+    TERN_TRY(host_set_web(host, options, &core, message));
     core.mem = &host->mem;
     tern_random_bytes(random, core.seed, sizeof core.seed);
     core.identity = &host->key;
@@ -369,6 +385,8 @@ void tern_host_free(struct tern_host *host)
     tern_host_core_free(host->core);
     tern_private_key_fini(&host->key);
     tern_secret_wipe(&host->psk, sizeof host->psk);
+    if (host->web_ready)
+        tern_web_tls_fini(&host->web);
     for (size_t i = 0; i < host->protocols_count; i++)
         free(host->protocols[i]);
     free(host->event_text);

@@ -10,6 +10,7 @@
 
 #include "host/host_core.h"
 #include "runtime/real/loop.h"
+#include "runtime/real/webfile.h"
 #include "secure/pnet.h"
 #include "tern/tern.h"
 
@@ -24,6 +25,8 @@ struct tern_host {
     struct tern_mem mem;
     struct tern_private_key key;
     struct tern_pnet_key psk;
+    struct tern_web_tls web;
+    bool web_ready;
     struct tern_host_core *core;
     struct tern_loop *loop;
     char peer_id[TERN_PEER_TEXT_SIZE];

@@ -387,7 +387,8 @@ static void bandwidth_apply(struct tern_swarm *s, tern_time now)
             struct swarm_flow *flow = &flows->flow[i];
             flow->sleeps = false;
             tern_list_remove(&flow->queue);
-            for (int n = 0; n < 256 && flow_next_held(flows->peer, flow, i) != NULL; n++)
+            for (int n = 0;
+                 n < 256 && flow_next_held(flows->peer, flow, (enum tern_direction)i) != NULL; n++)
                 flow_wake(s, flows, (enum tern_direction)i);
             tern_list_remove(&flow->queue);
         }

@@ -154,9 +154,9 @@ static void scopes_release_first(struct tern_swarm *s, const struct swarm_charge
 {
     while (n-- > 0) {
         enum tern_scope_kind kind = scopes_order[n];
-        struct tern_scope *scope = scopes_scope(s, charge, kind);
         if (!scopes_concerns(charge, kind))
             continue;
+        struct tern_scope *scope = scopes_scope(s, charge, kind);
         if (scope != NULL)
             tern_scope_release(scope, resource, amount);
         else

@@ -51,6 +51,9 @@ void contract_init(struct contract *contract, const struct settings *settings, c
     options.secure = settings->secure;
     options.muxers = settings->muxer;
     options.private_key = key;
+    options.web_certificate_file = getenv("WSS_CERTIFICATE_FILE");
+    options.web_key_file = getenv("WSS_KEY_FILE");
+    options.web_trust_file = getenv("WSS_TRUST_FILE");
     options.private_key_size = key_size;
     options.serve_perf =
         settings->header16 ? TERN_PERF_SERVING_HEADER16 : TERN_PERF_SERVING_STANDARD;
