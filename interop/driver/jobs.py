@@ -102,9 +102,10 @@ def run_contract(report, job, network):
         left -= 1
         try:
             return CONTRACTS[job.case](ContractCell(job, report.options, network))
-        except Failure:
+        except Failure as failure:
             if left == 0:
                 raise
+            print(f"       again, for a stock peer may be unsteady: {failure}", flush=True)
 
 
 def run_case(report, job, network, cell):

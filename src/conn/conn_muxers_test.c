@@ -148,11 +148,18 @@ static void any_segmentation_gives_the_same(void **state)
 
 /* --- slow readers --- */
 
+static uint8_t pattern(size_t i)
+{
+    return (uint8_t)(i ^ i >> 8 ^ i >> 16);
+}
+
 static void fill(struct conn_end *end, size_t size)
 {
     static uint8_t bytes[1 << 20];
     size_t accepted = 0;
     TERN_CHECK(size <= sizeof bytes);
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = pattern(i);
     assert_ok(tern_conn_write(end->conn, end->stream, tern_view_of(bytes, size), &accepted));
     assert_int_equal(accepted, size);
 }
@@ -170,9 +177,10 @@ static size_t take(struct conn_end *end, tern_stream_id stream, size_t size)
 }
 
 /* Opens a pair whose b reads nothing by itself, with a stream that both know. */
-static struct conn_pair *open_slow(struct fixture *f, tern_stream_id *theirs)
+static struct conn_pair *open_slow_by(struct fixture *f, unsigned form, tern_stream_id *theirs)
 {
     struct conn_pair_options options = mplex_options();
+    options.form = form;
     options.open_size = 1;
     options.mute[1] = true;
     struct conn_pair *pair = open_pair(f, &options);
@@ -180,6 +188,11 @@ static struct conn_pair *open_slow(struct fixture *f, tern_stream_id *theirs)
     *theirs = pair->ends[1].last[TERN_CONN_STREAM_OPENED].stream;
     assert_int_equal(take(&pair->ends[1], *theirs, 1), 1);
     return pair;
+}
+
+static struct conn_pair *open_slow(struct fixture *f, tern_stream_id *theirs)
+{
+    return open_slow_by(f, TERN_LINK_PLAIN, theirs);
 }
 
 /* Just a little more than may be unread: the link has given all it had, and the rest waits in the
@@ -228,6 +241,43 @@ static void a_slow_reader_gets_everything_if_it_reads_at_all(void **state)
     assert_int_equal(took, SIZE);
     assert_int_equal(b->counts[TERN_CONN_STREAM_RESET], 0);
     close_pair(&f);
+}
+
+static size_t take_pattern(struct conn_end *end, tern_stream_id stream, size_t from, size_t size)
+{
+    struct tern_slice bytes;
+    size_t took = 0;
+    while (took < size && tern_conn_read(end->conn, stream, &bytes) == TERN_OK) {
+        size_t part = tern_min_size(bytes.view.size, size - took);
+        for (size_t i = 0; i < part; i++)
+            assert_int_equal(bytes.view.data[i], pattern(from + took + i));
+        tern_conn_consume(end->conn, stream, part);
+        took += part;
+    }
+    return took;
+}
+
+/* With a channel more, bytes wait at two places; what one of them has taken may still be viewed by
+ * what waits above. */
+static void what_waits_below_a_slow_reader_stays_as_it_was(void **state)
+{
+    (void)state;
+    enum { SIZE = 1 << 20 };
+    static const unsigned forms[] = {TERN_LINK_PLAIN, TERN_LINK_WEBSOCKET, TERN_LINK_WEBSOCKET_TLS};
+    for (size_t k = 0; k < TERN_COUNT_OF(forms); k++) {
+        struct fixture f;
+        tern_stream_id theirs;
+        struct conn_pair *pair = open_slow_by(&f, forms[k], &theirs);
+        struct conn_end *b = &pair->ends[1];
+        size_t took = 0;
+        fill(&pair->ends[0], SIZE);
+        for (size_t i = 0; took < SIZE && i < 4000; i++) {
+            conn_pair_run(pair, pair->link.now + 20 * TERN_MILLISECOND);
+            took += take_pattern(b, theirs, took, 700 + i * 37 % 9000);
+        }
+        assert_int_equal(took, SIZE);
+        close_pair(&f);
+    }
 }
 
 static void a_reader_that_never_reads_loses_its_stream_alone(void **state)
@@ -360,6 +410,7 @@ int main(void)
         cmocka_unit_test(a_goodbye_over_mplex_is_the_links_end),
         cmocka_unit_test(any_segmentation_gives_the_same),
         cmocka_unit_test(what_waits_in_the_connection_comes_when_enough_was_read),
+        cmocka_unit_test(what_waits_below_a_slow_reader_stays_as_it_was),
         cmocka_unit_test(a_slow_reader_gets_everything_if_it_reads_at_all),
         cmocka_unit_test(a_reader_that_never_reads_loses_its_stream_alone),
         cmocka_unit_test(a_reset_by_the_owner_lets_the_connection_go_on),

@@ -25,13 +25,12 @@ static void input_clear(struct conn_input *in)
     *in = (struct conn_input){.owned = false};
 }
 
+/* What has been taken stays until the next bytes come: a channel's events may view it. */
 static void input_advance(struct conn_input *in, size_t used)
 {
     TERN_CHECK(used <= in->slice.view.size);
     in->slice.view.data += used;
     in->slice.view.size -= used;
-    if (in->slice.view.size == 0)
-        input_clear(in);
 }
 
 static bool input_waits(const struct conn_input *in)
@@ -115,6 +114,7 @@ static void stack_event(struct tern_conn *conn, tern_time now, size_t at,
             conn_upgrade_secured(conn, now);
         return;
     case TERN_CHANNEL_DATA:
+        input_clear(&conn->stack.inputs[at + 1]);
         conn->stack.inputs[at + 1].slice = event->data;
         return;
     case TERN_CHANNEL_END:
