@@ -49,8 +49,8 @@ PINGS_OF_RUST_SESSIONS = 1
 PINGS_OF_JS_MPLEX = 1
 ECHO_SEED = 20
 ECHO_TIMEOUT_S = 180
-# js-libp2p does not hold back who sends on its data channels or by mplex, and resets a stream that is
-# too far ahead of it.
+# js-libp2p does not hold back who sends on its data channels or by mplex, and resets a stream that
+# is too far ahead of it.
 ECHO_OF_JS_UNHELD = 4 << 20
 # The digest of the first so many bytes of the stream of ECHO_SEED.
 ECHO_SHA256 = {
