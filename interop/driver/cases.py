@@ -310,7 +310,7 @@ def attempt_exchange(pair):
         except Failure as failure:
             if left == 0:
                 raise
-            print(f"       again, for a stock peer may be unsteady: {failure}", flush=True)
+            print(f"       again, since at first: {failure}", flush=True)
 
 
 def exchange(pair):

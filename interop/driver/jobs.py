@@ -105,7 +105,7 @@ def run_contract(report, job, network):
         except Failure as failure:
             if left == 0:
                 raise
-            print(f"       again, for a stock peer may be unsteady: {failure}", flush=True)
+            print(f"       again, since at first: {failure}", flush=True)
 
 
 def run_case(report, job, network, cell):

@@ -169,9 +169,9 @@ tern_err tern_scopes_reserve(struct tern_swarm *s, const struct swarm_charge *ch
 {
     for (size_t i = 0; i < TERN_COUNT_OF(scopes_order); i++) {
         enum tern_scope_kind kind = scopes_order[i];
-        struct tern_scope *scope = scopes_scope(s, charge, kind);
         if (!scopes_concerns(charge, kind))
             continue;
+        struct tern_scope *scope = scopes_scope(s, charge, kind);
         tern_err err = scope != NULL ? tern_scope_reserve(scope, resource, amount, NULL)
                                      : shares_reserve(s, charge, kind, resource, amount);
         if (err == TERN_OK)

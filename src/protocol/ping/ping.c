@@ -3,6 +3,10 @@
 #include "base/check.h"
 #include "base/ring.h"
 
+/* Streams of a peer that are served at once. The specification says two; some more, because the end
+ * of one may come behind the beginning of the next. */
+enum { PING_INBOUND_MAX = 4 };
+
 /* One ping that is running. Its stream carries the index + 1 as user value. */
 struct ping_run {
     bool used;
@@ -206,11 +210,12 @@ tern_err tern_ping_new(struct tern_mem *mem, struct tern_random *random, struct 
     tern_ring_init(&ping->events, mem, sizeof(struct tern_ping_event), TERN_PING_RUNNING_MAX);
     tern_err err = tern_swarm_add_service(swarm, &ping_ops, ping, &ping->number);
     if (err == TERN_OK)
-        err = tern_swarm_handle(swarm, &(struct tern_protocol){.name = ping_name,
-                                                               .handler = ping->number,
-                                                               .class = TERN_STREAM_CONTROL,
-                                                               .inbound_per_peer_max = 2,
-                                                               .replay_harmless = true});
+        err = tern_swarm_handle(swarm,
+                                &(struct tern_protocol){.name = ping_name,
+                                                        .handler = ping->number,
+                                                        .class = TERN_STREAM_CONTROL,
+                                                        .inbound_per_peer_max = PING_INBOUND_MAX,
+                                                        .replay_harmless = true});
     if (err != TERN_OK) {
         tern_ping_free(ping);
         return err;
