@@ -6,7 +6,9 @@
  * side asking:   open ─ 32 bytes ─► … 32 bytes ─► PONG with the round trip, or why there is none
  *
  * A ping's bytes ride with the stream's negotiation, so a round trip is what is measured. Limits:
- * TERN_PING_RUNNING_MAX at once; four streams a peer inbound.
+ * TERN_PING_RUNNING_MAX at once; two streams with a peer each way, which the specification lets a
+ * listener hold others to: a third ping waits until one of the streams has ended at both sides, and
+ * its time-out runs meanwhile. Not thread safe.
  *
  * Specification: libp2p/specs ping/ping.md.
  */

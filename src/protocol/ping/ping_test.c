@@ -55,6 +55,28 @@ static void a_ping_measures_the_round_trip(void **state)
     tern_ping_free(other);
 }
 
+/* Two streams at a time: the others wait for their ends, however fast they are asked for. */
+static void many_at_once_go_two_by_two(void **state)
+{
+    enum { COUNT = 20 };
+    struct tern_ping_event event;
+    (void)state;
+    struct tern_ping *other;
+    assert_ok(tern_ping_new(&pw.puppet->mem, &pw.puppet->random, pw.puppet->swarm, &other));
+    tern_peer peer = puppet_connect(&pw);
+    for (tern_token token = 1; token <= COUNT; token++)
+        assert_ok(send_ping(peer, token));
+    puppet_run(&pw, 10 * TERN_SECOND);
+    for (tern_token token = 1; token <= COUNT; token++) {
+        assert_true(tern_ping_next(ping, &event));
+        assert_int_equal(event.token, token);
+        assert_int_equal(event.err, TERN_OK);
+        assert_int_equal(event.rtt_ns, 2 * pw.world->latency);
+    }
+    assert_int_equal(puppet_faults_all(&pw), 0);
+    tern_ping_free(other);
+}
+
 static void whatever_comes_goes_back_at_any_length(void **state)
 {
     (void)state;
@@ -170,6 +192,7 @@ int main(void)
 #define PING(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         PING(a_ping_measures_the_round_trip),
+        PING(many_at_once_go_two_by_two),
         PING(whatever_comes_goes_back_at_any_length),
         PING(other_bytes_are_a_fault),
         PING(no_answer_is_a_time_out),
