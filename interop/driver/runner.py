@@ -3,9 +3,11 @@
 import json
 import signal
 import subprocess
+import time
 
 from .contract import END_TIMEOUT_S, TRANSPORT_TIMEOUT_S, started
 from .peer import Failure, Peer
+from .stacks import SESSIONS
 
 PORT = 4001
 KEY_SEED = "00" * 32
@@ -22,6 +24,7 @@ def run_perf_older(cell):
             server = start("server", "listener", [
                 cell.program("tern"), "--run-server", "--server-address",
                 f"{cell.network.ips['listener']}:{PORT}"], {})
+            wait_listening(cell)
             said = ask_all(cell, start)
             server.terminate()
             return said
@@ -34,6 +37,19 @@ def run_perf_older(cell):
             return ask_all(cell, start)
         finally:
             stock.kill()
+
+
+def wait_listening(cell):
+    """The suite's servers say nothing when they are there: the kernel knows."""
+    table = f"/proc/net/{'udp' if cell.stack.transport in SESSIONS else 'tcp'}"
+    deadline = time.monotonic() + TRANSPORT_TIMEOUT_S
+    while time.monotonic() < deadline:
+        rows = subprocess.run([*cell.network.prefix("listener"), "cat", table], check=True,
+                              capture_output=True, text=True).stdout
+        if f":{PORT:04X} 00000000:0000 " in rows:
+            return
+        time.sleep(0.02)
+    raise Failure(f"the server does not listen at port {PORT}")
 
 
 def ask_all(cell, start):
