@@ -14,75 +14,13 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/libp2p/go-libp2p/core/host"
-	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/protocol"
-	"github.com/libp2p/go-libp2p/core/sec"
-	"github.com/libp2p/go-libp2p/core/transport"
-	"github.com/libp2p/go-libp2p/p2p/host/blank"
-	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
-	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
-	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
-	"github.com/libp2p/go-libp2p/p2p/net/swarm"
-	"github.com/libp2p/go-libp2p/p2p/net/upgrader"
-	secnoise "github.com/libp2p/go-libp2p/p2p/security/noise"
-	"github.com/libp2p/go-libp2p/p2p/transport/tcp"
 	ma "github.com/multiformats/go-multiaddr"
 )
 
-// The benches measure TCP, Noise and yamux: their hosts run no identify, ping or gossipsub and
-// have no resource limits. The contract's peer serves the sink as well, for a stock server.
-
-type endpoint struct {
-	host host.Host
-	tcp  transport.Transport
-}
-
-func newEndpoint(kind, seed string) (*endpoint, error) {
-	key, err := newKey(kind, seed)
-	if err != nil {
-		return nil, err
-	}
-	id, err := peer.IDFromPrivateKey(key)
-	if err != nil {
-		return nil, err
-	}
-	muxers := []upgrader.StreamMuxer{{ID: yamux.ID, Muxer: yamux.DefaultTransport}}
-	secure, err := secnoise.New(secnoise.ID, key, muxers)
-	if err != nil {
-		return nil, err
-	}
-	unlimited := &network.NullResourceManager{}
-	upgrade, err := upgrader.New([]sec.SecureTransport{secure}, muxers, nil, unlimited, nil)
-	if err != nil {
-		return nil, err
-	}
-	t, err := tcp.NewTCPTransport(upgrade, unlimited, nil)
-	if err != nil {
-		return nil, err
-	}
-	peers, err := pstoremem.NewPeerstore()
-	if err != nil {
-		return nil, err
-	}
-	err = errors.Join(peers.AddPrivKey(id, key), peers.AddPubKey(id, key.GetPublic()))
-	if err != nil {
-		return nil, err
-	}
-	bus := eventbus.NewBus()
-	s, err := swarm.NewSwarm(id, peers, bus, swarm.WithResourceManager(unlimited))
-	if err != nil {
-		return nil, err
-	}
-	if err := s.AddTransport(t); err != nil {
-		return nil, err
-	}
-	return &endpoint{blankhost.NewBlankHost(s, blankhost.WithEventBus(bus)), t}, nil
-}
-
 func runBenchServe(o options) error {
-	e, err := newEndpoint(o.key, o.seed)
+	e, err := newEndpoint(o, o.seed)
 	if err != nil {
 		return err
 	}
@@ -129,7 +67,7 @@ func runBenchStream(o options, addr string) error {
 	if err != nil {
 		return err
 	}
-	e, err := newEndpoint(o.key, o.seed)
+	e, err := newEndpoint(o, o.seed)
 	if err != nil {
 		return err
 	}
@@ -179,14 +117,14 @@ func runBenchHandshake(o options, addr string) error {
 	ends := make(chan error, o.concurrency)
 	start := time.Now()
 	for range o.concurrency {
-		e, err := newEndpoint(o.key, "")
+		e, err := newEndpoint(o, "")
 		if err != nil {
 			return err
 		}
 		go func() {
 			for left.Add(-1) >= 0 {
 				ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-				c, err := e.tcp.Dial(ctx, target.Addrs[0], target.ID)
+				c, err := e.transport.Dial(ctx, target.Addrs[0], target.ID)
 				cancel()
 				if err == nil {
 					err = c.Close()
@@ -216,7 +154,7 @@ func runBenchIdle(o options, addr string) error {
 	ends := make([]*endpoint, o.count)
 	start := time.Now()
 	for i := range ends {
-		if ends[i], err = newEndpoint(o.key, ""); err != nil {
+		if ends[i], err = newEndpoint(o, ""); err != nil {
 			return err
 		}
 		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
