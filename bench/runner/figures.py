@@ -3,16 +3,31 @@
 import os
 import statistics
 
+from . import ways
+
 BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
 
 # key, what it is, format, whether more is better (None: neither)
 ROWS = (
-    ("stream_gbs", "one stream, GB/s", "{:.2f}", True),
-    ("stream_cpu", "one stream, CPU s/GB, both sides", "{:.2f}", False),
-    ("handshakes_core", "handshakes per CPU second, both sides", "{:,.0f}", True),
-    ("handshakes_wall", "handshakes/s by the clock", "{:,.0f}", True),
-    ("idle_rss", "idle connection, RSS of the server, KiB", "{:.1f}", False),
-    ("idle_bytes", "idle connection, bytes Tern accounts for", "{:,.0f}", None),
+    *((f"stream_gbs_{way.key}", f"one stream, {way.name}, GB/s", "{:.2f}", True)
+      for way in ways.ALL),
+    *((f"stream_cpu_{way.key}", f"one stream, {way.name}, CPU s/GB, both sides", "{:.2f}", False)
+      for way in ways.ALL),
+    *((f"handshakes_core_{way.key}", f"handshakes per CPU second, {way.name}, both sides",
+       "{:,.0f}", True) for way in ways.ALL),
+    *((f"handshakes_wall_{way.key}", f"handshakes/s by the clock, {way.name}", "{:,.0f}", True)
+      for way in ways.ALL),
+    *(row for way in (ways.TCP, ways.QUIC) for row in (
+        (f"idle_rss_{way.key}", f"idle connection, {way.name}, RSS of the server, KiB", "{:.1f}",
+         False),
+        (f"idle_bytes_{way.key}", f"idle connection, {way.name}, bytes Tern accounts for",
+         "{:,.0f}", None),
+        (f"idle_cpu_{way.key}", f"idle connections, {way.name}, the server's CPU, % of a core",
+         "{:.2f}", False),
+        (f"idle_rate_{way.key}", f"idle connections, {way.name}, dialled a second", "{:,.0f}",
+         True),
+        (f"idle_accepts_{way.key}", f"idle connections, {way.name}, accepted a second", "{:,.0f}",
+         None))),
     ("gossip_carried", "gossip unsigned, messages/s through the mesh", "{:,.0f}", True),
     ("gossip_delivered", "gossip unsigned, delivered/s", "{:,.0f}", True),
     ("gossip_lost", "gossip unsigned, lost, %", "{:.2f}", None),
@@ -22,9 +37,10 @@ ROWS = (
     ("signed_lost", "gossip signed, lost, %", "{:.2f}", None),
     ("signed_cpu_us", "gossip signed, CPU µs per delivery", "{:.1f}", False),
 )
-README_ROWS = ("stream_gbs", "stream_cpu", "handshakes_core", "idle_rss", "gossip_carried",
-               "gossip_delivered", "signed_delivered")
-SCALE = {"idle_rss": 1 / 1024}
+README_ROWS = ("stream_cpu_tcp", "stream_cpu_tls", "stream_cpu_ws", "stream_cpu_quic",
+               "handshakes_core_tcp", "handshakes_core_tls", "handshakes_core_quic",
+               "idle_rss_tcp", "idle_rss_quic", "gossip_carried", "signed_delivered")
+SCALE = {"idle_rss_tcp": 1 / 1024, "idle_rss_quic": 1 / 1024}
 
 
 class Results:
@@ -96,25 +112,51 @@ class Results:
                  "|---|---:|---:|---|"]
         return lines + ["| " + " | ".join(row) + " |" for row in self.simulated_rows()]
 
+    def path_table(self):
+        """The simulated path, by way; a resumed session is a row of its own."""
+        rows = []
+        for way in ways.ALL:
+            share, steady = (self.median((what, way.key), "tern") for what in ("share", "steady"))
+            rtts = self.median(("byte_rtts", way.key), "tern")
+            if share is None or steady is None:
+                continue
+            rows.append(f"| {way.name} | {share:.1f} | {steady:.1f} | {rtts:.2f} |")
+        resumed = self.median(("resumed_rtts", "quic"), "tern")
+        if resumed is not None:
+            rows.append(f"| QUIC, resumed | | | {resumed:.2f} |")
+        return ["", "| simulated path, 63 ms and 5 Gbit/s | one stream, % of the path, "
+                "from the dial | % in its second half | first byte answered, round trips |",
+                "|---|---:|---:|---:|", *rows] if rows else []
+
     def header(self):
         return ["", *self.options.peers, *(f"tern : {name}" for name in self.others())]
 
     def shares(self):
-        """What Tern reaches of what its cryptography alone permits."""
+        """What Tern reaches of what its cryptography alone permits, and one way beside another."""
         b = self.bounds
         lines = []
-        rate, cpu = self.median("stream_gbs", "tern"), self.median("stream_cpu", "tern")
+        rate, cpu = self.median("stream_gbs_tcp", "tern"), self.median("stream_cpu_tcp", "tern")
         if rate and "aead_gbs" in b:
-            lines.append(f"One stream: {100 * rate / b['aead_gbs']:.0f} % of the "
+            lines.append(f"One stream, TCP + Noise: {100 * rate / b['aead_gbs']:.0f} % of the "
                          f"{b['aead_gbs']:.2f} GB/s at which the AEAD alone seals or opens on one "
                          f"core; the AEAD takes {100 * b['aead_cpu_s_per_gb'] / cpu:.0f} % of the "
                          "CPU time of both sides.")
-        rate = self.median("handshakes_core", "tern")
-        if rate and "handshakes" in b:
-            lines.append(f"Handshakes: {100 * rate / b['handshakes']:.0f} % of the "
-                         f"{b['handshakes']:,.0f} a core second that both sides' public-key "
-                         "operations alone permit (2 key generations, 6 X25519 agreements, 2 "
-                         "Ed25519 verifications); the rest is TCP and everything else.")
+        websocket = self.median("stream_cpu_ws", "tern")
+        if websocket and cpu:
+            lines.append(f"One stream over WebSocket takes {100 * (websocket / cpu - 1):+.0f} % of "
+                         "the CPU time that it takes over TCP.")
+        for key, bound, what in (
+                ("tcp", "noise", "2 key generations, 6 X25519 agreements, 2 Ed25519 verifications"),
+                ("tls", "tls", "2 key generations, 2 X25519 agreements, 2 signatures and 4 "
+                 "verifications on P-256, 2 Ed25519 verifications"),
+                ("quic", "tls", "as TLS")):
+            rate = self.median(f"handshakes_core_{key}", "tern")
+            if rate and f"handshakes_{bound}" in b:
+                most = b[f"handshakes_{bound}"]
+                way = next(way for way in ways.ALL if way.key == key)
+                lines.append(f"Handshakes, {way.name}: {100 * rate / most:.0f} % of the {most:,.0f} "
+                             "a core second that both sides' public-key operations alone permit "
+                             f"({what}); the rest is the transport and everything else.")
         rate, cpu = self.median("signed_delivered", "tern"), self.median("signed_cpu_us", "tern")
         if rate and "verifies" in b:
             cores = min(4, len(os.sched_getaffinity(0)))
@@ -129,9 +171,11 @@ class Results:
         rows = list(self.rows([row[0] for row in ROWS]))
         print()
         for row in [self.header(), *rows] if rows else []:
-            print(f"{row[0]:46}" + "".join(f"{cell:>14}" for cell in row[1:]))
+            print(f"{row[0]:64}" + "".join(f"{cell:>14}" for cell in row[1:]))
         for what, rate, times, command in self.simulated_rows():
-            print(f"{what + ', events per CPU second':46}{rate:>14}{times + ' ×':>14}   {command}")
+            print(f"{what + ', events per CPU second':64}{rate:>14}{times + ' ×':>14}   {command}")
+        for line in self.path_table():
+            print(line)
         for line in self.shares():
             print("\n" + line)
         for line in self.failures:
@@ -154,13 +198,14 @@ class Results:
         lines += [f"| {what} | {value} |" for what, value in self.machine.items()]
         lines += [f"| Work | medians of {sizes.rounds} rounds (gossip {sizes.gossip_rounds}); "
                   f"streams of {sizes.stream_bytes / 1e9:.2f} GB, {sizes.handshakes:,} handshakes "
-                  f"{sizes.concurrency} at a time, {sizes.idle:,} idle connections, "
+                  f"{sizes.concurrency} at a time, {sizes.idle:,} idle connections over "
+                  f"{sizes.idle_seconds} s, "
                   f"{sizes.gossip_messages:,} unsigned and {sizes.gossip_signed_messages:,} signed "
                   f"messages of {sizes.gossip_size} B; simulated hosts, {sizes.sim_rounds} "
                   f"{'round' if sizes.sim_rounds == 1 else 'rounds'} |", ""]
         compared = self.table([row[0] for row in ROWS])
         lines += [*compared, "", "A ratio above 1 is in Tern's favour."] if compared else []
-        lines += [*self.simulated_table(), ""]
+        lines += [*self.path_table(), *self.simulated_table(), ""]
         lines += [f"* {line}" for line in self.shares()]
         lines += [f"* **Failed:** {line}" for line in self.failures]
         return "\n".join(lines) + "\n"
@@ -172,7 +217,7 @@ class Results:
                   f"{machine['Kernel']}, {machine['Date'][:10]}, the machine's load before it "
                   f"{machine['Load before the run']}. A ratio above 1 is in Tern's favour; "
                   "[bench/README.md](bench/README.md) says what each row is."]
-        lines += [*self.simulated_table(), ""]
+        lines += [*self.path_table(), *self.simulated_table(), ""]
         lines += [f"* {line}" for line in self.shares()]
         return "\n".join(lines) + "\n"
 

@@ -1,23 +1,27 @@
 """Benches of one link: a stream, handshakes, idle connections. Each implementation with itself."""
 
 import re
+import resource
 import time
 
+from . import ways
 from .process import Failure, Server, run_client
 
-CLIENT_TIMEOUT_S = 60
+CLIENT_TIMEOUT_S = 120
+HOLD_TIMEOUT_S = 600  # to make all connections that are held
 SETTLE_S = 0.5
 
 
 class Target:
     """A bare server of one implementation and how its own client is started against it."""
 
-    def __init__(self, name, program):
+    def __init__(self, name, program, way):
         self.name = name
         self.program = program
+        self.way = way
         command = ([program, "serve", "127.0.0.1", "0"] if name == "tern" else
-                   [program, "bench-serve", "--listen", "/ip4/127.0.0.1/tcp/0"])
-        self.server = Server(f"{name} server", command)
+                   [program, "bench-serve", "--listen", way.listen()])
+        self.server = Server(f"{name} server", command + way.options())
 
     def __enter__(self):
         try:
@@ -34,7 +38,8 @@ class Target:
 
     def client(self, mode, *options):
         prefix = "" if self.name == "tern" else "bench-"
-        return [self.program, prefix + mode, *self.address, *map(str, options)]
+        return [self.program, prefix + mode, *self.address, *map(str, options),
+                *self.way.options()]
 
     def measure(self, mode, *options):
         """The client's result and the CPU seconds of client and server."""
@@ -45,7 +50,7 @@ class Target:
         return result, client_cpu, self.server.cpu() - before
 
 
-def rounds(programs, results, count, work):
+def rounds(programs, results, count, way, work):
     """Takes turns, so that what else the machine does falls on all alike."""
     failed = set()
     for turn in range(count):
@@ -53,11 +58,11 @@ def rounds(programs, results, count, work):
             if name in failed:
                 continue
             try:
-                with Target(name, program) as target:
-                    print(f"  {turn + 1}/{count} {name:5} {work(target)}", flush=True)
+                with Target(name, program, way) as target:
+                    print(f"  {turn + 1}/{count} {way.name:17} {name:5} {work(target)}", flush=True)
             except (Failure, KeyError, OSError, ZeroDivisionError) as failure:
                 failed.add(name)
-                results.fail(name, str(failure) or repr(failure))
+                results.fail(name, f"{way.name}: {failure or repr(failure)}")
 
 
 def stream(programs, sizes, results):
@@ -69,50 +74,71 @@ def stream(programs, sizes, results):
         gigabytes = sizes.stream_bytes / 1e9
         rate = gigabytes / result["seconds"]
         cpu = (client + server) / gigabytes
-        results.add("stream_gbs", target.name, rate)
-        results.add("stream_cpu", target.name, cpu)
+        results.add(f"stream_gbs_{target.way.key}", target.name, rate)
+        results.add(f"stream_cpu_{target.way.key}", target.name, cpu)
         return f"{rate:.3f} GB/s, {cpu:.3f} CPU s/GB"
 
-    rounds(programs, results, sizes.rounds, work)
+    for way in ways.ALL:
+        rounds(programs, results, sizes.rounds, way, work)
 
 
 def handshake(programs, sizes, results):
     print(f"{sizes.handshakes} handshakes, {sizes.concurrency} at a time", flush=True)
 
     def work(target):
-        target.measure("handshake", "--count", 50, "--concurrency", 1)
+        # What a program's start costs is not a handshake's: it is taken off.
+        _, start, first = target.measure("handshake", "--count", 8, "--concurrency", 8)
         result, client, server = target.measure(
-            "handshake", "--count", sizes.handshakes, "--concurrency", sizes.concurrency)
-        per_core = sizes.handshakes / (client + server)
-        rate = sizes.handshakes / result["seconds"]
-        results.add("handshakes_core", target.name, per_core)
-        results.add("handshakes_wall", target.name, rate)
+            "handshake", "--count", sizes.handshakes + 8, "--concurrency", sizes.concurrency)
+        per_core = sizes.handshakes / (client + server - start - first)
+        rate = (sizes.handshakes + 8) / result["seconds"]
+        results.add(f"handshakes_core_{target.way.key}", target.name, per_core)
+        results.add(f"handshakes_wall_{target.way.key}", target.name, rate)
         return f"{per_core:.0f} per CPU second, {rate:.0f}/s by the clock"
 
-    rounds(programs, results, sizes.rounds, work)
+    for way in ways.ALL:
+        rounds(programs, results, sizes.rounds, way, work)
+
+
+def allow_files():
+    """Ten thousand connections, and a socket each for a peer that opens one a host."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def idle(programs, sizes, results):
     print(f"{sizes.idle} idle connections", flush=True)
+    allow_files()
 
     def work(target):
         before = target.server.ask("rss", "rss_bytes")
         client = Server(f"{target.name} idle", target.client("idle", "--count", sizes.idle))
         with client:
-            ready = client.wait_ready(CLIENT_TIMEOUT_S).ready
+            ready = client.wait_ready(HOLD_TIMEOUT_S).ready
             if ready.get("connections") != sizes.idle:
                 raise Failure(f"{target.name}: {ready.get('connections')} of {sizes.idle} held")
             time.sleep(SETTLE_S)
             after = target.server.ask("rss", "rss_bytes")
-        if after.get("connections", sizes.idle) != sizes.idle:
-            raise Failure(f"{target.name}: the server holds {after['connections']}")
+            cpu, since = target.server.cpu(), time.monotonic()
+            time.sleep(sizes.idle_seconds)
+            cpu = 100 * (target.server.cpu() - cpu) / (time.monotonic() - since)
+            last = target.server.ask("rss", "rss_bytes")
+        if last.get("connections", sizes.idle) != sizes.idle:
+            raise Failure(f"{target.name}: the server holds {last['connections']}")
         rss = (after["rss_bytes"] - before["rss_bytes"]) / sizes.idle
-        results.add("idle_rss", target.name, rss)
-        text = f"{rss:.0f} B of RSS each"
-        if "tern_bytes" in after:
+        rate = sizes.idle / ready["seconds"]
+        key = target.way.key
+        results.add(f"idle_rss_{key}", target.name, rss)
+        results.add(f"idle_cpu_{key}", target.name, cpu)
+        results.add(f"idle_rate_{key}", target.name, rate)
+        text = f"{rss:.0f} B of RSS each, {cpu:.2f} % of a core, {rate:.0f} a second dialled"
+        if "accepted" in after:
+            accepts = (after["accepted"] - 1) / after["accept_seconds"]
+            results.add(f"idle_accepts_{key}", target.name, accepts)
             own = (after["tern_bytes"] - before["tern_bytes"]) / sizes.idle
-            results.add("idle_bytes", target.name, own)
-            text += f", {own:.0f} B allocated"
+            results.add(f"idle_bytes_{key}", target.name, own)
+            text += f", {accepts:.0f} accepted, {own:.0f} B allocated"
         return text
 
-    rounds(programs, results, 1 if sizes.rounds < 5 else 2, work)
+    for way in (ways.TCP, ways.QUIC):
+        rounds(programs, results, 1, way, work)
