@@ -131,11 +131,12 @@ struct tern_quic_conn {
     uint32_t unnumbered; /* streams of ours without a number */
     uint32_t close_code;
     uint32_t remote_code;
-    tern_time rtt_ns;      /* of the event */
-    tern_time rtt_at;      /* when it was told last */
-    tern_time tls_until;   /* the TLS session goes then at the latest */
-    tern_time heard_at;    /* of the remote, last */
-    tern_time small_until; /* until then only the smallest datagrams go */
+    tern_time rtt_ns;        /* of the event */
+    tern_time rtt_at;        /* when it was told last */
+    tern_time tls_until;     /* the TLS session goes then at the latest */
+    tern_time heard_at;      /* of the remote, last */
+    tern_time waiting_since; /* nothing was in flight before what was sent then */
+    tern_time small_until;   /* until then only the smallest datagrams go */
     uint64_t crypto_bytes;
     uint64_t key_bytes; /* sent since the keys were changed */
     uint32_t key_changes;
@@ -153,6 +154,7 @@ struct tern_quic_conn {
     uint64_t unread;
     uint64_t charged; /* of unread, to the scope */
     uint64_t unacked;
+    uint64_t stream_bytes_out;
 
     tern_err error;
     tern_fault fault;

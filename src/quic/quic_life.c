@@ -175,8 +175,8 @@ static void life_suspect(struct tern_quic_conn *conn)
 {
     ngtcp2_conn_info info;
     tern_time now = conn->quic->now;
-    if (!conn->confirmed ||
-        now - conn->heard_at < LIFE_SUSPECT_PTOS * ngtcp2_conn_get_pto(conn->ng))
+    tern_time since = conn->heard_at > conn->waiting_since ? conn->heard_at : conn->waiting_since;
+    if (!conn->confirmed || now - since < LIFE_SUSPECT_PTOS * ngtcp2_conn_get_pto(conn->ng))
         return;
     ngtcp2_conn_get_conn_info(conn->ng, &info);
     if (info.bytes_in_flight > 0)

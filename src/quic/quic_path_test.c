@@ -14,6 +14,7 @@ struct bulk {
     struct quic_seen *seen;
     tern_stream_id stream;
     uint64_t written;
+    bool paused;
 };
 
 struct fixture {
@@ -85,7 +86,7 @@ static bool pour(void *context)
     for (size_t i = 0; i < f->bulks_count; i++) {
         struct bulk *bulk = &f->bulks[i];
         const struct tern_mux *mux = &bulk->seen->session.mux;
-        while (mux->ops->write_slice(mux->self, bulk->stream, slice) == TERN_OK)
+        while (!bulk->paused && mux->ops->write_slice(mux->self, bulk->stream, slice) == TERN_OK)
             bulk->written += slice.view.size;
     }
     return false;
@@ -251,6 +252,44 @@ static void the_largest_datagrams_that_pass_are_found(void **state)
         assert_int_equal(f->datagram_bytes_max, sizes[i][1]);
         end(f);
     }
+}
+
+/* Each end keeps room for the largest datagram that came, which a session at rest does not need. */
+static void large_datagrams_are_looked_for_when_they_pay(void **state)
+{
+    (void)state;
+    const struct datagram_link link = {.bits_per_second = 100 * MEGABIT,
+                                       .latency_ns = 5 * TERN_MILLISECOND,
+                                       .queue_bytes_max = MEGABYTE};
+    struct fixture *f = start((struct tern_quic_options){.keep_alive_ns = TERN_SECOND}, &link);
+    struct quic_seen *a = quic_world_connect(&f->w, f->a, f->b);
+    run(f, 10 * TERN_SECOND);
+    assert_int_equal(f->datagram_bytes_max, 1472);
+    size_t used = f->b->mem.used;
+    (void)add(f, a, TERN_STREAM_BULK);
+    run(f, TERN_SECOND);
+    assert_int_equal(f->datagram_bytes_max, 16384);
+    assert_true(f->b->mem.used > used + 14000);
+    end(f);
+}
+
+/* Silence is suspicious when there is something to be acknowledged, and not before. */
+static void a_session_that_rested_sends_large_datagrams_at_once(void **state)
+{
+    (void)state;
+    const struct datagram_link link = {.bits_per_second = 100 * MEGABIT,
+                                       .latency_ns = 5 * TERN_MILLISECOND,
+                                       .queue_bytes_max = MEGABYTE};
+    struct fixture *f = start((struct tern_quic_options){.keep_alive_ns = TERN_SECOND}, &link);
+    struct bulk *bulk = add(f, quic_world_connect(&f->w, f->a, f->b), TERN_STREAM_BULK);
+    run(f, TERN_SECOND);
+    bulk->paused = true;
+    run(f, 10 * TERN_SECOND);
+    bulk->paused = false;
+    f->datagram_bytes_max = 0;
+    run(f, TERN_SECOND / 20);
+    assert_int_equal(f->datagram_bytes_max, 16384);
+    end(f);
 }
 
 static void a_path_that_shrinks_goes_on(void **state)
@@ -437,6 +476,8 @@ int main(void)
         cmocka_unit_test(classes_share_by_weight),
         cmocka_unit_test(sessions_of_a_socket_take_turns),
         cmocka_unit_test(the_largest_datagrams_that_pass_are_found),
+        cmocka_unit_test(large_datagrams_are_looked_for_when_they_pay),
+        cmocka_unit_test(a_session_that_rested_sends_large_datagrams_at_once),
         cmocka_unit_test(a_path_that_shrinks_goes_on),
         cmocka_unit_test(marks_are_heeded_where_they_pass),
         cmocka_unit_test(batches_are_large),

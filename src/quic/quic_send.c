@@ -9,9 +9,11 @@
 #include "quic/quic_internal.h"
 
 enum {
-    SEND_STEPS_MAX = 1 << 16,      /* streams that are looked at for one packet */
-    SEND_PACKET_MIN = 64,          /* less room is of no use */
-    SEND_KEY_RETRY_BYTES = 1 << 24 /* a change of keys that is too soon is tried again */
+    SEND_STEPS_MAX = 1 << 16,       /* streams that are looked at for one packet */
+    SEND_PACKET_MIN = 64,           /* less room is of no use */
+    SEND_KEY_RETRY_BYTES = 1 << 24, /* a change of keys that is too soon is tried again */
+    SEND_LARGE_AFTER = 64 << 10,    /* bytes of streams, before datagrams of more than this are … */
+    SEND_SMALL_MAX = 1472,          /* … looked for */
 };
 
 /* One packet that is being filled. */
@@ -106,6 +108,7 @@ static void send_taken(struct tern_quic_conn *conn, struct quic_stream *stream, 
     if (size > 0)
         send_advance(stream, size);
     conn->unacked += size;
+    conn->stream_bytes_out += size;
     if (base->flags & MUX_ANNOUNCE) {
         base->flags &= ~(uint32_t)MUX_ANNOUNCE;
         tern_list_remove(&base->control);
@@ -241,16 +244,26 @@ static bool send_add(struct send_batch *batch, const struct send_packet *packet,
            out->writer.size - batch->start < batch->budget;
 }
 
+/* send_most is how large a datagram may be. Each end keeps room for the largest that ever came, so
+ * that a session pays for large ones when it sends much, and not at rest. */
+static size_t send_most(const struct tern_quic_conn *conn)
+{
+    size_t most = ngtcp2_conn_get_max_tx_udp_payload_size(conn->ng);
+    if (conn->quic->now < conn->small_until)
+        return TERN_QUIC_DATAGRAM_MIN;
+    if (conn->stream_bytes_out >= SEND_LARGE_AFTER)
+        return most;
+    size_t known = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->ng);
+    return tern_min_size(most, known < SEND_SMALL_MAX ? SEND_SMALL_MAX : known);
+}
+
 /* send_room is how large the next packet may be. */
 static size_t send_room(const struct send_batch *batch)
 {
     size_t left = tern_writer_left(&batch->out->writer);
     if (batch->count > 0)
         return left < batch->out->segment_size ? 0 : batch->out->segment_size;
-    size_t most = ngtcp2_conn_get_max_tx_udp_payload_size(batch->conn->ng);
-    if (batch->conn->quic->now < batch->conn->small_until)
-        most = TERN_QUIC_DATAGRAM_MIN;
-    return tern_min_size(left, most);
+    return tern_min_size(left, send_most(batch->conn));
 }
 
 /* send_keys changes the keys when much was sent under them. */
@@ -267,12 +280,24 @@ static void send_keys(struct tern_quic_conn *conn)
         quic_conn_fail(conn, code);
 }
 
+/* send_note: silence counts from when there is something that the remote has to acknowledge. */
+static void send_note(struct tern_quic_conn *conn)
+{
+    ngtcp2_conn_info info;
+    if (conn->heard_at == conn->quic->now)
+        return;
+    ngtcp2_conn_get_conn_info(conn->ng, &info);
+    if (info.bytes_in_flight == 0)
+        conn->waiting_since = conn->quic->now;
+}
+
 /* send_session fills a batch from one session; whether it may have more to send now. */
 static bool send_session(struct send_batch *batch)
 {
     struct tern_quic_conn *conn = batch->conn;
     bool more = true;
     batch->budget = ngtcp2_conn_get_send_quantum(conn->ng);
+    send_note(conn);
     ngtcp2_path_storage_zero(&batch->path);
     for (;;) {
         struct send_packet packet = {.room = send_room(batch)};
