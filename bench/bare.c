@@ -1,8 +1,8 @@
 /*
  * A bare peer for the benches: a transport, a secure channel and a muxer on the real loop, and the
  * sink; no identify, ping or gossip. Its modes are those of the go and rust peers
- * (interop/README.md, "Benches"), and so are --transport, --secure and --muxer, which each may have.
- * A server takes TCP and WebSocket on its port, or QUIC.
+ * (interop/README.md, "Benches"), and so are --transport, --secure and --muxer, which each may
+ * have. A server takes TCP and WebSocket on its port, or QUIC.
  *
  *   tern-bench serve HOST PORT                 commands on stdin: rss, cpu, quit
  *   tern-bench stream HOST PORT --bytes N
@@ -19,15 +19,23 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "base/check.h"
 #include "bare.h"
+#include "base/check.h"
 
 enum { KEEP_ALIVE_S_DEFAULT = 30 };
+
+/* User and system time of this process, in seconds. */
+static double bare_cpu(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+}
 
 static void bare_stdin(struct bare *b, char *line)
 {
     long pages = 0;
-    struct rusage usage;
     line[strcspn(line, "\n")] = '\0';
     if (strstr(line, "quit") != NULL)
         b->finished = true;
@@ -41,12 +49,8 @@ static void bare_stdin(struct bare *b, char *line)
                (unsigned long long)b->accepted,
                (double)(b->accepted_at - b->accepted_first_at) / 1e9);
     }
-    if (strstr(line, "cpu") != NULL) {
-        getrusage(RUSAGE_SELF, &usage);
-        printf("{\"cpu_seconds\":%.6f}\n",
-               (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-                   (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
-    }
+    if (strstr(line, "cpu") != NULL)
+        printf("{\"cpu_seconds\":%.6f}\n", bare_cpu());
     fflush(stdout);
 }
 
@@ -91,13 +95,14 @@ static void bare_start(struct bare *b)
                              &b->loop) == TERN_OK);
 }
 
-static void bare_report(const struct bare *b)
+static void bare_report(const struct bare *b, double cpu)
 {
     double seconds = (double)b->took_ns / 1e9;
     if (b->mode == MODE_STREAM)
         printf("{\"bytes\":%llu,\"seconds\":%.6f}\n", (unsigned long long)b->bytes, seconds);
     else if (b->mode == MODE_HANDSHAKE)
-        printf("{\"count\":%llu,\"seconds\":%.6f}\n", (unsigned long long)b->count, seconds);
+        printf("{\"count\":%llu,\"seconds\":%.6f,\"cpu_seconds\":%.6f}\n",
+               (unsigned long long)b->count, seconds, cpu);
 }
 
 static const char *option_text(int argc, char **argv, const char *name, const char *otherwise)
@@ -179,11 +184,12 @@ int main(int argc, char **argv)
     }
     (void)setrlimit(RLIMIT_NOFILE, &files);
     bare_start(b);
+    double before = bare_cpu();
     if (b->mode == MODE_SERVE || b->mode == MODE_IDLE)
         bare_run_commands(b);
     else
         tern_loop_run(b->loop);
     if (b->finished)
-        bare_report(b);
+        bare_report(b, bare_cpu() - before);
     return b->finished ? 0 : 1;
 }

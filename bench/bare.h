@@ -1,6 +1,6 @@
 /*
- * The parts of the bare peer (bare.c): the machine (bare_machine.c), its state, connections (bare_conn.c) and, for QUIC, the
- * transport of sessions (bare_session.c). One thread.
+ * The parts of the bare peer (bare.c): the machine (bare_machine.c), its state, connections
+ * (bare_conn.c) and, for QUIC, the transport of sessions (bare_session.c). One thread.
  */
 #ifndef TERN_BENCH_BARE_H
 #define TERN_BENCH_BARE_H
@@ -56,13 +56,13 @@ struct bare {
     struct tern_protocol protocol;
     struct tern_protocol_table protocols;
     struct tern_conn_config config;
-    struct tern_loop *loop; /* NULL: in the simulated world */
+    struct tern_loop *loop;   /* NULL: in the simulated world */
     struct bare_conn **conns; /* by the low half of the id */
     struct tern_ring commands;
     struct tern_endpoint target;
     uint64_t bytes, count, concurrency;
     uint64_t sent, dialed, done, live;
-    uint64_t received; /* by the sink, of all streams */
+    uint64_t received;           /* by the sink, of all streams */
     uint64_t accepted;           /* connections that were established, in all … */
     tern_time accepted_first_at; /* … the first and the last of them */
     tern_time accepted_at;
@@ -70,10 +70,10 @@ struct bare {
     struct tern_chunk *payload;
     tern_time now;
     tern_time started;
-    tern_time took_ns; /* valid when it has finished */
+    tern_time took_ns;        /* valid when it has finished */
     struct tern_peer_id peer; /* who the first connection reached, for those that follow … */
     bool peer_known;          /* … if several streams are sent, one after the other */
-    bool from_dial;    /* a stream's time begins with the dial, not with its first byte */
+    bool from_dial;           /* a stream's time begins with the dial, not with its first byte */
     bool finished;
     void (*ready)(struct bare *b, uint16_t port); /* the server listens, or all are held */
     /* QUIC */

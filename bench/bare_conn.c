@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bare.h"
 #include "base/check.h"
 #include "base/reader.h"
-#include "bare.h"
 
 const struct tern_view bare_sink_name = {.data = (const uint8_t *)"/tern/bench-sink/1.0.0",
                                          .size = 22};
@@ -119,9 +119,10 @@ static void bare_established(struct bare *b, struct bare_conn *c, tern_time now)
     if (b->mode == MODE_STREAM) {
         b->peer = *tern_conn_remote(c->conn)->peer_id;
         b->peer_known = true;
-        struct tern_stream_offer offer = {
-            .names = &bare_sink_name, .names_count = 1, .class = TERN_STREAM_BULK,
-            .replay_harmless = true};
+        struct tern_stream_offer offer = {.names = &bare_sink_name,
+                                          .names_count = 1,
+                                          .class = TERN_STREAM_BULK,
+                                          .replay_harmless = true};
         if (!b->from_dial)
             b->started = now;
         TERN_CHECK(tern_conn_open_stream(c->conn, now, &offer, &c->stream) == TERN_OK);

@@ -2,8 +2,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/check.h"
 #include "bare.h"
+#include "base/check.h"
 #include "crypto/start.h"
 
 void bare_command(struct bare *b, struct tern_command command)
@@ -42,8 +42,8 @@ static void bare_init_identity(struct bare *b, const uint8_t *seed)
 /* What is not in it has been parsed. */
 static void bare_init_config(struct bare *b)
 {
-    b->protocol = (struct tern_protocol){.name = bare_sink_name, .class = TERN_STREAM_BULK,
-                                          .replay_harmless = true};
+    b->protocol = (struct tern_protocol){
+        .name = bare_sink_name, .class = TERN_STREAM_BULK, .replay_harmless = true};
     b->protocols = (struct tern_protocol_table){.protocols = &b->protocol, .count = 1};
     b->config.mem = &b->mem;
     b->config.random = &b->random;
@@ -169,7 +169,7 @@ static tern_time bare_deadline(void *self)
 }
 
 const struct tern_machine_ops bare_ops = {.input = bare_input,
-                                                 .next_command = bare_next_command,
-                                                 .transmit = bare_transmit,
-                                                 .datagrams = bare_datagrams,
-                                                 .deadline = bare_deadline};
+                                          .next_command = bare_next_command,
+                                          .transmit = bare_transmit,
+                                          .datagrams = bare_datagrams,
+                                          .deadline = bare_deadline};

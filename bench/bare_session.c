@@ -1,6 +1,6 @@
 /* The bare peer over QUIC: one socket, one transport, and connections of its sessions. */
-#include "base/check.h"
 #include "bare.h"
+#include "base/check.h"
 
 enum { SESSIONS_HALF_OPEN_MAX = 4096 };
 
@@ -42,8 +42,7 @@ static void session_open(struct bare *b, struct bare_conn *c, const struct tern_
                          enum tern_role role)
 {
     c->conn = tern_conn_new_session(
-        &b->config, &(struct tern_conn_options){.role = role, .scope = &c->scope}, session,
-        b->now);
+        &b->config, &(struct tern_conn_options){.role = role, .scope = &c->scope}, session, b->now);
     TERN_CHECK(c->conn != NULL);
 }
 
@@ -58,8 +57,7 @@ void bare_session_dial(struct bare *b)
         .scope = &c->scope,
         .tag = c->id,
     };
-    TERN_CHECK(b->transport.ops->dial(b->transport.self, b->now, &dial, &session) ==
-               TERN_OK);
+    TERN_CHECK(b->transport.ops->dial(b->transport.self, b->now, &dial, &session) == TERN_OK);
     session_open(b, c, &session, TERN_ROLE_INITIATOR);
 }
 

@@ -52,14 +52,19 @@ func usage(what string) (object, error) {
 		pages, err := strconv.ParseInt(fields[1], 10, 64)
 		return object{"rss_bytes": pages * int64(os.Getpagesize())}, err
 	case "cpu":
-		var u syscall.Rusage
-		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-			return nil, err
-		}
-		total := time.Duration(u.Utime.Nano() + u.Stime.Nano())
-		return object{"cpu_seconds": total.Seconds()}, nil
+		seconds, err := cpuSeconds()
+		return object{"cpu_seconds": seconds}, err
 	}
 	return nil, fmt.Errorf("unknown command %q", what)
+}
+
+// cpuSeconds is the user and system time of this process.
+func cpuSeconds() (float64, error) {
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		return 0, err
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds(), nil
 }
 
 func runBenchStream(o options, addr string) error {
@@ -115,12 +120,18 @@ func runBenchHandshake(o options, addr string) error {
 	var left atomic.Int64
 	left.Store(int64(o.count))
 	ends := make(chan error, o.concurrency)
-	start := time.Now()
-	for range o.concurrency {
-		e, err := newEndpoint(o, "")
-		if err != nil {
+	endpoints := make([]*endpoint, o.concurrency)
+	for i := range endpoints {
+		if endpoints[i], err = newEndpoint(o, ""); err != nil {
 			return err
 		}
+	}
+	start := time.Now()
+	cpu, err := cpuSeconds()
+	if err != nil {
+		return err
+	}
+	for _, e := range endpoints {
 		go func() {
 			for left.Add(-1) >= 0 {
 				ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
@@ -142,7 +153,12 @@ func runBenchHandshake(o options, addr string) error {
 			return err
 		}
 	}
-	return report(object{"count": o.count, "seconds": time.Since(start).Seconds()})
+	seconds := time.Since(start).Seconds()
+	end, err := cpuSeconds()
+	if err != nil {
+		return err
+	}
+	return report(object{"count": o.count, "seconds": seconds, "cpu_seconds": end - cpu})
 }
 
 // runBenchIdle holds one connection per identity, so that no server limit per peer can apply.
