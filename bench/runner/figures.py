@@ -154,9 +154,10 @@ class Results:
             if rate and f"handshakes_{bound}" in b:
                 most = b[f"handshakes_{bound}"]
                 way = next(way for way in ways.ALL if way.key == key)
-                lines.append(f"Handshakes, {way.name}: {100 * rate / most:.0f} % of the {most:,.0f} "
-                             "a core second that both sides' public-key operations alone permit "
-                             f"({what}); the rest is the transport and everything else.")
+                lines.append(f"Handshakes, {way.name}: {100 * rate / most:.0f} % of the "
+                             f"{most:,.0f} a core second that both sides' public-key operations "
+                             f"alone permit ({what}); the rest is the transport and everything "
+                             "else.")
         rate, cpu = self.median("signed_delivered", "tern"), self.median("signed_cpu_us", "tern")
         if rate and "verifies" in b:
             cores = min(4, len(os.sched_getaffinity(0)))
