@@ -62,6 +62,11 @@ static inline tern_time tern_time_min(tern_time a, tern_time b)
     return a < b ? a : b;
 }
 
+static inline tern_time tern_time_max(tern_time a, tern_time b)
+{
+    return a > b ? a : b;
+}
+
 /* tern_time_add adds without wrapping: the sum of a remote's claim and now is at most NEVER - 1,
  * and NEVER stays NEVER. */
 static inline tern_time tern_time_add(tern_time t, tern_time delta)

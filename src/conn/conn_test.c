@@ -552,7 +552,8 @@ static void round_trips_are_measured(void **state)
     struct conn_pair *pair = open_pair(&f, &options);
     conn_pair_run(pair, TERN_MINUTE);
     for (int side = 0; side < 2; side++) {
-        assert_true(pair->ends[side].counts[TERN_CONN_RTT] >= 5);
+        /* At the start; then the dialer's keep-alives measure its own. */
+        assert_in_range(pair->ends[side].counts[TERN_CONN_RTT], side == 0 ? 5 : 1, 6);
         assert_int_equal(tern_conn_rtt(pair->ends[side].conn), 2 * LATENCY);
     }
     close_pair(&f);

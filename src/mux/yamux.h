@@ -27,8 +27,9 @@
  * refused streams are the only list, and it is bounded.
  *
  * Liveness. A ping measures the round trip at the start and, while data comes, every 30 s;
- * ping_interval_ns makes it a keep-alive too. With ping_timeout_ns the session fails with
- * TERN_ERR_TIMEOUT when a ping is unanswered and nothing at all was received for so long.
+ * ping_interval_ns has it ping when nothing came for so long, too (tern_mux_keep_alive). With
+ * ping_timeout_ns the session fails with TERN_ERR_TIMEOUT when a ping is unanswered and nothing at
+ * all was received for so long.
  *
  * Frames for streams that are not known are taken and dropped: they cross our resets. DATA behind a
  * FIN is dropped likewise (go-yamux may send it when write and close race).
@@ -85,7 +86,7 @@ struct tern_yamux_options {
     uint32_t send_buffer_max;     /* bytes queued in one stream; SEND_BUFFER_DEFAULT */
     uint32_t streams_in_max;      /* opened by the remote at a time; STREAMS_DEFAULT; .. LIMIT */
     uint32_t streams_out_max;     /* opened here at a time; STREAMS_DEFAULT; .. LIMIT */
-    tern_time ping_interval_ns;   /* keep-alive; 0: none */
+    tern_time ping_interval_ns;   /* of silence before a keep-alive; 0: none */
     tern_time ping_timeout_ns;    /* 0: never */
 };
 

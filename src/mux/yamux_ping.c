@@ -3,7 +3,7 @@
  *
  *   - One at the start, for the round trip that the windows are tuned by.
  *   - While data comes, another 30 s after the last. A session at rest is left alone.
- *   - With a keep-alive interval, one each interval whatever happens.
+ *   - With a keep-alive interval, one when nothing at all came for so long.
  *   - At most one of ours is under way. With a timeout, the session is dead when a ping is due or
  *     unanswered for so long and nothing at all came in that time: a busy peer may answer late.
  *   - Theirs are answered, TERN_YAMUX_PONGS_MAX at a time (more are dropped, as go-yamux does); who
@@ -33,7 +33,7 @@ void tern_yamux_ping_init(struct tern_yamux *y, const struct tern_yamux_options 
                           tern_time now)
 {
     y->ping = (struct tern_yamux_ping){
-        .interval_ns = options->ping_interval_ns,
+        .interval_ns = tern_mux_keep_alive(options->ping_interval_ns, options->initiator),
         .timeout_ns = options->ping_timeout_ns,
         .received_at = now,
     };
@@ -109,8 +109,7 @@ static tern_time ping_dead_at(const struct tern_yamux_ping *ping)
 {
     if (ping->timeout_ns == 0 || !(ping->due || ping->outstanding))
         return TERN_TIME_NEVER;
-    tern_time from = ping->asked_at > ping->received_at ? ping->asked_at : ping->received_at;
-    return tern_time_add(from, ping->timeout_ns);
+    return tern_time_add(tern_time_max(ping->asked_at, ping->received_at), ping->timeout_ns);
 }
 
 tern_time tern_yamux_ping_deadline(const struct tern_yamux *y)
@@ -121,7 +120,8 @@ tern_time tern_yamux_ping_deadline(const struct tern_yamux *y)
     tern_time dead_at = ping_dead_at(ping);
     if (ping->due || ping->interval_ns == 0)
         return dead_at;
-    return tern_time_min(dead_at, tern_time_add(ping_last(ping), ping->interval_ns));
+    tern_time heard = tern_time_max(ping_last(ping), ping->received_at);
+    return tern_time_min(dead_at, tern_time_add(heard, ping->interval_ns));
 }
 
 void tern_yamux_ping_tick(struct tern_yamux *y, tern_time now)

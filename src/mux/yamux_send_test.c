@@ -361,6 +361,36 @@ static void a_keep_alive_pings_each_interval(void **state)
     yamux_lone_free(lone);
 }
 
+static void what_comes_is_as_good_as_a_ping(void **state)
+{
+    (void)state;
+    struct tern_yamux_options options = dialer;
+    options.ping_interval_ns = 15 * TERN_SECOND;
+    struct yamux_lone *lone = yamux_lone_new(options);
+    assert_int_equal(answer(lone), TERN_OK);
+    for (int i = 0; i < 2; i++) { /* then the round trip is measured again */
+        lone->now += 14 * TERN_SECOND;
+        struct tern_yamux_header stray = {.type = TERN_YAMUX_WINDOW_UPDATE, .stream_id = 9};
+        assert_int_equal(yamux_lone_frame(lone, stray, 0), TERN_OK);
+        assert_int_equal(lone->mux.ops->deadline(lone->mux.self), lone->now + 15 * TERN_SECOND);
+        lone->mux.ops->tick(lone->mux.self, lone->now);
+        assert_false(lone->mux.ops->want_send(lone->mux.self));
+    }
+    yamux_lone_free(lone);
+}
+
+static void a_listener_leaves_the_ping_to_the_dialer(void **state)
+{
+    (void)state;
+    struct tern_yamux_options options = dialer;
+    options.initiator = false;
+    options.ping_interval_ns = 20 * TERN_SECOND;
+    struct yamux_lone *lone = yamux_lone_new(options);
+    assert_int_equal(answer(lone), TERN_OK);
+    assert_int_equal(lone->mux.ops->deadline(lone->mux.self), lone->now + 30 * TERN_SECOND);
+    yamux_lone_free(lone);
+}
+
 static void a_silent_remote_is_dead_after_the_timeout(void **state)
 {
     (void)state;
@@ -378,8 +408,8 @@ static void a_silent_remote_is_dead_after_the_timeout(void **state)
     lone->now += 6 * TERN_SECOND;
     struct tern_yamux_header stray = {.type = TERN_YAMUX_WINDOW_UPDATE, .stream_id = 9};
     assert_int_equal(yamux_lone_frame(lone, stray, 0), TERN_OK);
-    assert_int_equal(ops->deadline(lone->mux.self), lone->now + 9 * TERN_SECOND);
-    lone->now += 9 * TERN_SECOND;
+    assert_int_equal(ops->deadline(lone->mux.self), lone->now + 10 * TERN_SECOND);
+    lone->now += 10 * TERN_SECOND - 1;
     ops->tick(lone->mux.self, lone->now);
     assert_int_equal(ops->error(lone->mux.self), TERN_OK);
     lone->now = ops->deadline(lone->mux.self);
@@ -450,6 +480,8 @@ int main(void)
         cmocka_unit_test(what_a_session_and_a_stream_weigh),
         cmocka_unit_test(a_session_at_rest_is_left_alone),
         cmocka_unit_test(a_keep_alive_pings_each_interval),
+        cmocka_unit_test(what_comes_is_as_good_as_a_ping),
+        cmocka_unit_test(a_listener_leaves_the_ping_to_the_dialer),
         cmocka_unit_test(a_silent_remote_is_dead_after_the_timeout),
         cmocka_unit_test(a_remote_that_reads_nothing_is_dead_too),
         cmocka_unit_test(options_over_their_limits_are_refused),

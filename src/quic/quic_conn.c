@@ -144,7 +144,8 @@ static tern_err conn_join(struct tern_quic_conn *conn, const struct conn_plan *p
     TERN_TRY(quic_route_add_cid(&quic->routes, &conn->route, quic_cid_view(&plan->scid)));
     TERN_TRY(tern_timer_set(&quic->timers, &conn->timer, TERN_TIME_NEVER - 1));
     if (quic->options.keep_alive_ns > 0)
-        ngtcp2_conn_set_keep_alive_timeout(conn->ng, quic->options.keep_alive_ns);
+        ngtcp2_conn_set_keep_alive_timeout(
+            conn->ng, tern_mux_keep_alive(quic->options.keep_alive_ns, !conn->server));
     tern_list_push_back(&quic->conns, &conn->link);
     return TERN_OK;
 }

@@ -182,6 +182,25 @@ static void silence_ends_it_but_keep_alive_does_not_let_it_be_silent(void **stat
     }
 }
 
+/* The listener only acknowledges; now and then ngtcp2 has it ask for an acknowledgement of that. */
+static void a_keep_alive_is_the_dialers(void **state)
+{
+    (void)state;
+    struct fixture *f = start((struct tern_quic_options){.keep_alive_ns = 10 * TERN_SECOND});
+    const struct quic_seen *a = quic_world_connect(&f->w, f->a, f->b);
+    struct datagram_net *net = &f->w.world.net;
+    quic_world_run(&f->w, 5 * TERN_SECOND);
+    uint64_t dialer = datagram_net_socket(net, f->a->socket)->sent_count;
+    uint64_t listener = datagram_net_socket(net, f->b->socket)->sent_count;
+    quic_world_run(&f->w, 5 * TERN_MINUTE);
+    assert_int_equal(quic_seen_error(a), TERN_OK);
+    dialer = datagram_net_socket(net, f->a->socket)->sent_count - dialer;
+    listener = datagram_net_socket(net, f->b->socket)->sent_count - listener;
+    assert_in_range(dialer, 28, 46);
+    assert_in_range(listener, 28, 31);
+    end(f);
+}
+
 static void a_cable_that_is_cut_is_a_time_out(void **state)
 {
     (void)state;
@@ -485,6 +504,7 @@ int main(void)
         cmocka_unit_test(fini_ends_at_once),
         cmocka_unit_test(a_socket_that_closes_takes_its_sessions),
         cmocka_unit_test(silence_ends_it_but_keep_alive_does_not_let_it_be_silent),
+        cmocka_unit_test(a_keep_alive_is_the_dialers),
         cmocka_unit_test(a_cable_that_is_cut_is_a_time_out),
         cmocka_unit_test(nobody_there_is_a_time_out),
         cmocka_unit_test(who_is_busy_says_so),

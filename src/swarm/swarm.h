@@ -158,7 +158,7 @@ struct tern_swarm_config {
     tern_time negotiate_timeout_ns;  /* of one stream's protocol */
     tern_time
         idle_timeout_ns; /* a connection without streams or protection ends after this; 0: never */
-    tern_time keepalive_ns; /* ping interval; 0: none */
+    tern_time keepalive_ns; /* of silence before a ping (tern_mux_keep_alive); 0: none */
     tern_time keepalive_timeout_ns;
     tern_time shutdown_drain_ns;  /* so long streams in use may go on when it shuts down */
     tern_time trim_grace_ns;      /* no peer is trimmed for so long after it came */
