@@ -5,13 +5,15 @@ A case raises Failure, or says how it went. All but exchange run on loopback.
 
 import contextlib
 import hashlib
+import pathlib
+import tempfile
 import time
 
 from .peer import Failure, Peer
 from .stacks import IMPLEMENTATIONS, SESSIONS, attempts
 
 KEYS = ("ed25519", "secp256k1", "ecdsa", "rsa")
-CASES = ("handshake", "identify", "ping", "echo", "gossip", "gossip-no-sign", "exchange")
+CASES = ("handshake", "identify", "ping", "echo", "gossip", "gossip-no-sign", "private", "exchange")
 LOOPBACK = "127.0.0.1"
 
 # The listener's seed, and the peer ids every implementation must derive from it.
@@ -382,6 +384,34 @@ def gossip(dialer, listener, quick, signed):
     return f"mesh in {meshed_s:.1f} s, {sum(map(len, expected.values()))} messages"
 
 
+def run_private(pair, report):
+    """A private network: those who have its key, and those who have another or none."""
+    with tempfile.TemporaryDirectory(prefix="tern-interop-") as folder, pair.peers_end():
+        ours, other = (network_key(folder, byte) for byte in ("5a", "a5"))
+        listener = pair.start(pair.listener, "listener", "--psk", ours)
+        dialers = {"same key": pair.start(pair.dialer, "dialer", "--psk", ours),
+                   "another key": pair.start(pair.dialer, "stranger", "--psk", other),
+                   "no key": pair.start(pair.dialer, "public")}
+        for peer in (listener, *dialers.values()):
+            peer.ready()
+        report.check("same key", lambda: private(dialers["same key"], listener))
+        for name in ("another key", "no key"):
+            report.check(name, lambda: refused(dialers[name], listener))
+
+
+def network_key(folder, byte):
+    """The file of a key, as swarm.key files are written."""
+    file = pathlib.Path(folder) / byte
+    file.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{byte * 32}\n")
+    return str(file)
+
+
+def private(dialer, listener):
+    connect(dialer, listener)
+    ping(dialer, listener)
+    return echo(dialer, listener, 4 << 20)
+
+
 def wait_meshed(peer, other, topic):
     """Waits until the peer sees the other subscribed and, where it can tell, in its mesh."""
     deadline = time.monotonic() + MESH_TIMEOUT_S
@@ -403,4 +433,4 @@ def wait_messages(peer, topic, count):
 
 
 RUN = dict(zip(CASES, (run_handshake, run_identify, run_ping, run_echo, run_gossip,
-                       run_gossip_no_sign, run_exchange)))
+                       run_gossip_no_sign, run_private, run_exchange)))

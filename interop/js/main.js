@@ -30,6 +30,7 @@ async function runPeer () {
       transport: { type: 'string', default: 'tcp' },
       secure: { type: 'string', default: 'noise' },
       muxer: { type: 'string', default: 'yamux' },
+      psk: { type: 'string' },
       pubsub: { type: 'string', default: 'strict-sign' },
       'pubsub-queue': { type: 'string' }
     }

@@ -6,6 +6,7 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { identify, identifyPush } from '@libp2p/identify'
 import { mplex } from '@libp2p/mplex'
 import { ping } from '@libp2p/ping'
+import { preSharedKey } from '@libp2p/pnet'
 import { tcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { webRTCDirect } from '@libp2p/webrtc'
@@ -56,6 +57,9 @@ export async function newNode (options, { listen = [], services = {} }) {
     addresses: { listen },
     transports: [choose(TRANSPORTS, 'transport', options.transport)],
     connectionEncrypters: [choose(SECURE_CHANNELS, 'secure', options.secure)],
+    ...(options.psk == null
+      ? {}
+      : { connectionProtector: preSharedKey({ psk: readFileSync(options.psk) }) }),
     streamMuxers: [choose(MUXERS, 'muxer', options.muxer)],
     // The default admits five connections a second from one host, and here all come from one.
     connectionManager: { inboundConnectionThreshold: 1000 },

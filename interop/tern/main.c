@@ -193,7 +193,7 @@ static void usage(void)
 {
     fprintf(stderr, "usage: tern-peer [--key TYPE] [--seed HEX] [--listen MULTIADDR] "
                     "[--transport NAME] [--secure NAME] [--muxer NAME] "
-                    "[--pubsub strict-sign|strict-no-sign] [--pubsub-queue N]\n");
+                    "[--pubsub strict-sign|strict-no-sign] [--pubsub-queue N] [--psk FILE]\n");
     exit(2);
 }
 
@@ -210,6 +210,8 @@ static void parse_options(int argc, char **argv, struct peer_options *options)
             options->listen = value;
         else if (strcmp(name, "--pubsub") == 0)
             options->pubsub = value;
+        else if (strcmp(name, "--psk") == 0)
+            options->psk = value;
         else if (strcmp(name, "--transport") == 0)
             options->transport = value;
         else if (strcmp(name, "--secure") == 0)
@@ -231,9 +233,23 @@ static void check(tern_err err, const char *what)
     exit(1);
 }
 
+/* Reads the key of a private network; returns its size. */
+static size_t read_psk(const char *path, uint8_t *out, size_t out_size)
+{
+    FILE *file = fopen(path, "rb");
+    size_t size = file == NULL ? 0 : fread(out, 1, out_size, file);
+    if (size == 0) {
+        fprintf(stderr, "tern-peer: cannot read %s\n", path);
+        exit(1);
+    }
+    fclose(file);
+    return size;
+}
+
 static struct tern_host *make_host(const struct peer_options *options)
 {
     uint8_t key[TERN_PRIVATE_KEY_SIZE_MAX];
+    uint8_t psk[256];
     char message[256] = "";
     struct tern_host *host = NULL;
     struct tern_host_options host_options;
@@ -244,6 +260,10 @@ static struct tern_host *make_host(const struct peer_options *options)
     host_options.transports = options->transport;
     host_options.secure = options->secure;
     host_options.muxers = options->muxer;
+    if (options->psk != NULL) {
+        host_options.psk_size = read_psk(options->psk, psk, sizeof psk);
+        host_options.psk = psk;
+    }
     host_options.serve_perf = TERN_PERF_SERVING_STANDARD;
     host_options.web_certificate_file = getenv("WSS_CERTIFICATE_FILE");
     host_options.web_key_file = getenv("WSS_KEY_FILE");

@@ -80,6 +80,7 @@ struct peer {
 struct peer_options {
     const char *key, *seed, *listen, *pubsub;
     const char *transport, *secure, *muxer;
+    const char *psk; /* a file; NULL: the public network */
 };
 
 uint64_t peer_now_ns(void);                           /* monotonic */

@@ -13,6 +13,8 @@ pub struct Options {
     pub transport: String,
     pub secure: String,
     pub muxer: String,
+    /// The file of a private network's key; none = the public network.
+    pub psk: Option<String>,
     pub pubsub: String,
     /// Messages queued to one peer; none = the library's default.
     pub pubsub_queue: Option<usize>,
@@ -32,6 +34,7 @@ impl Options {
             transport: "tcp".into(),
             secure: "noise".into(),
             muxer: "yamux".into(),
+            psk: None,
             pubsub: "strict-sign".into(),
             pubsub_queue: None,
             count: 100,
@@ -55,6 +58,7 @@ impl Options {
                 "transport" => o.transport = value,
                 "secure" => o.secure = value,
                 "muxer" => o.muxer = value,
+                "psk" => o.psk = Some(value),
                 "pubsub" => o.pubsub = value,
                 "pubsub-queue" => o.pubsub_queue = Some(value.parse()?),
                 "count" => o.count = value.parse()?,

@@ -6,6 +6,7 @@ use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::Boxed;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
+use libp2p::pnet::{PnetConfig, PreSharedKey};
 use libp2p::{noise, quic, tcp, tls, websocket, yamux, Multiaddr, PeerId, Transport};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -36,7 +37,18 @@ macro_rules! stack {
 pub fn new_transport(key: &Keypair, options: &Options) -> Result<BoxedTransport> {
     let tcp = || tcp::tokio::Transport::new(tcp::Config::default());
     match options.transport.as_str() {
-        "tcp" => upgrade!(tcp(), key, options),
+        "tcp" => match &options.psk {
+            None => upgrade!(tcp(), key, options),
+            Some(file) => {
+                let psk: PreSharedKey = std::fs::read_to_string(file)?.parse()?;
+                let protected =
+                    tcp().and_then(move |socket, _| PnetConfig::new(psk).handshake(socket));
+                upgrade!(protected, key, options)
+            }
+        },
+        other if options.psk.is_some() => {
+            Err(format!("no --psk with --transport {other:?}").into())
+        }
         "ws" => upgrade!(websocket::Config::new(tcp()), key, options),
         "wss" => {
             let mut websocket = websocket::Config::new(tcp());
