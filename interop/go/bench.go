@@ -20,6 +20,9 @@ import (
 )
 
 func runBenchServe(o options) error {
+	if o.transport == rawTransport {
+		return runRawServe(o)
+	}
 	e, err := newEndpoint(o, o.seed)
 	if err != nil {
 		return err
@@ -72,12 +75,15 @@ func runBenchStream(o options, addr string) error {
 	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	if o.transport == rawTransport {
+		return runRawStream(ctx, o, *target)
+	}
 	e, err := newEndpoint(o, o.seed)
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-	defer cancel()
 	if err := e.host.Connect(ctx, *target); err != nil {
 		return err
 	}
@@ -85,16 +91,21 @@ func runBenchStream(o options, addr string) error {
 	if err != nil {
 		return err
 	}
+	return sendToSink(s, s.CloseWrite, o.bytes)
+}
+
+// sendToSink sends zeros to the sink and reports how long it took until the answer had come.
+func sendToSink(s io.ReadWriter, closeWrite func() error, size int64) error {
 	chunk := make([]byte, chunkSize)
 	start := time.Now()
-	for left := o.bytes; left > 0; {
+	for left := size; left > 0; {
 		n, err := s.Write(chunk[:min(left, chunkSize)])
 		if err != nil {
 			return err
 		}
 		left -= int64(n)
 	}
-	if err := s.CloseWrite(); err != nil {
+	if err := closeWrite(); err != nil {
 		return err
 	}
 	var answer [8]byte
@@ -102,10 +113,10 @@ func runBenchStream(o options, addr string) error {
 		return err
 	}
 	seconds := time.Since(start).Seconds()
-	if got := binary.LittleEndian.Uint64(answer[:]); got != uint64(o.bytes) {
-		return fmt.Errorf("sent %d bytes, the server counted %d", o.bytes, got)
+	if got := binary.LittleEndian.Uint64(answer[:]); got != uint64(size) {
+		return fmt.Errorf("sent %d bytes, the server counted %d", size, got)
 	}
-	return report(object{"bytes": o.bytes, "seconds": seconds})
+	return report(object{"bytes": size, "seconds": seconds})
 }
 
 // runBenchHandshake dials below the swarm, which would reuse a connection it already has.
@@ -117,29 +128,53 @@ func runBenchHandshake(o options, addr string) error {
 	if len(target.Addrs) == 0 || o.concurrency < 1 {
 		return errors.New("bench-handshake needs a full address and --concurrency of at least 1")
 	}
-	var left atomic.Int64
-	left.Store(int64(o.count))
-	ends := make(chan error, o.concurrency)
-	endpoints := make([]*endpoint, o.concurrency)
-	for i := range endpoints {
-		if endpoints[i], err = newEndpoint(o, ""); err != nil {
+	dials := make([]dial, o.concurrency)
+	for i := range dials {
+		if o.transport == rawTransport {
+			dials[i], err = newRawDial(o, *target)
+		} else {
+			dials[i], err = newBareDial(o, *target)
+		}
+		if err != nil {
 			return err
 		}
 	}
+	return measureDials(dials, o.count)
+}
+
+// dial opens a connection and closes it.
+type dial func(context.Context) error
+
+func newBareDial(o options, target peer.AddrInfo) (dial, error) {
+	e, err := newEndpoint(o, "")
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context) error {
+		c, err := e.transport.Dial(ctx, target.Addrs[0], target.ID)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}, nil
+}
+
+// measureDials runs all dials at once, until together they have opened count connections.
+func measureDials(dials []dial, count int) error {
+	var left atomic.Int64
+	left.Store(int64(count))
+	ends := make(chan error, len(dials))
 	start := time.Now()
 	cpu, err := cpuSeconds()
 	if err != nil {
 		return err
 	}
-	for _, e := range endpoints {
+	for _, once := range dials {
 		go func() {
 			for left.Add(-1) >= 0 {
 				ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-				c, err := e.transport.Dial(ctx, target.Addrs[0], target.ID)
+				err := once(ctx)
 				cancel()
-				if err == nil {
-					err = c.Close()
-				}
 				if err != nil {
 					ends <- err
 					return
@@ -148,7 +183,7 @@ func runBenchHandshake(o options, addr string) error {
 			ends <- nil
 		}()
 	}
-	for range o.concurrency {
+	for range dials {
 		if err := <-ends; err != nil {
 			return err
 		}
@@ -158,7 +193,7 @@ func runBenchHandshake(o options, addr string) error {
 	if err != nil {
 		return err
 	}
-	return report(object{"count": o.count, "seconds": seconds, "cpu_seconds": end - cpu})
+	return report(object{"count": count, "seconds": seconds, "cpu_seconds": end - cpu})
 }
 
 // runBenchIdle holds one connection per identity, so that no server limit per peer can apply.
@@ -169,15 +204,23 @@ func runBenchIdle(o options, addr string) error {
 	}
 	ends := make([]*endpoint, o.count)
 	start := time.Now()
-	for i := range ends {
-		if ends[i], err = newEndpoint(o, ""); err != nil {
+	var next atomic.Int64
+	done := make(chan error, o.concurrency)
+	for range o.concurrency {
+		go func() {
+			for i := next.Add(1) - 1; i < int64(o.count); i = next.Add(1) - 1 {
+				var err error
+				if ends[i], err = connectNew(o, *target); err != nil {
+					done <- fmt.Errorf("connection %d: %w", i, err)
+					return
+				}
+			}
+			done <- nil
+		}()
+	}
+	for range o.concurrency {
+		if err := <-done; err != nil {
 			return err
-		}
-		ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
-		err := ends[i].host.Connect(ctx, *target)
-		cancel()
-		if err != nil {
-			return fmt.Errorf("connection %d: %w", i, err)
 		}
 	}
 	emit(object{"event": "ready", "connections": o.count, "seconds": time.Since(start).Seconds()})
@@ -192,6 +235,17 @@ func runBenchIdle(o options, addr string) error {
 		return object{"connections": open}, nil
 	})
 	return nil
+}
+
+// connectNew connects an endpoint with an identity of its own.
+func connectNew(o options, target peer.AddrInfo) (*endpoint, error) {
+	e, err := newEndpoint(o, "")
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), dialTimeout)
+	defer cancel()
+	return e, e.host.Connect(ctx, target)
 }
 
 func report(result object) error { return json.NewEncoder(os.Stdout).Encode(result) }

@@ -109,7 +109,7 @@ func parseOptions(args []string) (options, []string, error) {
 	flags.StringVar(&o.seed, "seed", "", "32 bytes of hex the identity derives from; none = random")
 	flags.StringVar(&o.listen, "listen", "", "address to listen on; none = do not listen")
 	flags.StringVar(&o.transport, "transport", "tcp",
-		"tcp, ws, wss, quic-v1, webtransport or webrtc-direct")
+		"tcp, ws, wss, quic-v1, webtransport or webrtc-direct; bench: quic-raw, the library alone")
 	flags.StringVar(&o.secure, "secure", "noise", "noise or tls")
 	flags.StringVar(&o.psk, "psk", "", "file of a private network's key; none = the public network")
 	flags.StringVar(&o.muxer, "muxer", "yamux", "yamux")

@@ -156,12 +156,14 @@ func wssConfigs() (server, client *tls.Config, err error) {
 	return server, client, nil
 }
 
-func emitReady(h host.Host) {
+func emitReady(h host.Host) { emitReadyAt(h.ID(), h.Network().ListenAddresses()) }
+
+func emitReadyAt(id peer.ID, listening []ma.Multiaddr) {
 	addrs := []string{}
-	for _, addr := range h.Network().ListenAddresses() {
-		addrs = append(addrs, fmt.Sprintf("%s/p2p/%s", addr, h.ID()))
+	for _, addr := range listening {
+		addrs = append(addrs, fmt.Sprintf("%s/p2p/%s", addr, id))
 	}
-	emit(object{"event": "ready", "peer_id": h.ID().String(), "addrs": addrs,
+	emit(object{"event": "ready", "peer_id": id.String(), "addrs": addrs,
 		"implementation": implementation()})
 }
 

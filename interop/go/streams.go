@@ -102,14 +102,18 @@ func echo(h host.Host, id peer.ID, size int64, seed uint64) (object, error) {
 
 // serveSink discards what comes and answers with the count, 8 bytes little-endian.
 func serveSink(s network.Stream) {
+	if err := sink(s); err != nil {
+		s.Reset()
+		return
+	}
+	s.Close()
+}
+
+func sink(s io.ReadWriter) error {
 	n, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{s},
 		make([]byte, chunkSize))
 	if err == nil {
 		_, err = s.Write(binary.LittleEndian.AppendUint64(nil, uint64(n)))
 	}
-	if err != nil {
-		s.Reset()
-		return
-	}
-	s.Close()
+	return err
 }

@@ -5,7 +5,7 @@ use crate::lines::{answer, commands, emit};
 use crate::node::{listen, IDLE_TIMEOUT};
 use crate::options::parse_target;
 use crate::{keys, streams, transport, Options, Result};
-use futures::{AsyncReadExt, AsyncWriteExt, StreamExt};
+use futures::{stream, AsyncReadExt, AsyncWriteExt, StreamExt, TryStreamExt};
 use libp2p::core::transport::{DialOpts, PortUse};
 use libp2p::core::{Endpoint, StreamMuxer};
 use libp2p::identity::Keypair;
@@ -13,14 +13,15 @@ use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{self, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, Swarm, Transport};
 use serde_json::{json, Value};
+use std::future::Future;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-const CHUNK: usize = 64 << 10;
-const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
+pub const CHUNK: usize = 64 << 10;
+pub const DIAL_TIMEOUT: Duration = Duration::from_secs(15);
 
 type BareSwarm = Swarm<libp2p_stream::Behaviour>;
 
@@ -113,10 +114,15 @@ pub async fn stream(options: Options) -> Result<()> {
     stream.close().await?;
     let mut count = [0; 8];
     stream.read_exact(&mut count).await?;
+    emit_stream(options.bytes, count, start)
+}
+
+/// Reports a stream that has been sent from start on, and the answer of the sink.
+pub fn emit_stream(bytes: u64, count: [u8; 8], start: Instant) -> Result<()> {
     let seconds = start.elapsed().as_secs_f64();
     let counted = u64::from_le_bytes(count);
-    if counted != options.bytes {
-        return Err(format!("sent {} bytes, the server counted {counted}", options.bytes).into());
+    if counted != bytes {
+        return Err(format!("sent {bytes} bytes, the server counted {counted}").into());
     }
     emit(json!({"bytes": counted, "seconds": seconds}));
     Ok(())
@@ -137,16 +143,25 @@ pub async fn handshake(options: Options) -> Result<()> {
             (0..each).map(|_| transport::new_transport(&key, &options)).collect();
         transports.push(made?);
     }
-    let mut workers = JoinSet::new();
+    let workers = transports
+        .into_iter()
+        .map(|of_worker| handshake_worker(of_worker, addr.clone(), peer, left.clone()))
+        .collect();
+    run_dials(options.count, workers).await
+}
+
+/// Runs all workers at once, that together dial count times, and reports.
+pub async fn run_dials<W>(count: usize, workers: Vec<W>) -> Result<()>
+where
+    W: Future<Output = Result<()>> + Send + 'static,
+{
     let start = Instant::now();
     let cpu = cpu_seconds()?;
-    for of_worker in transports {
-        workers.spawn(handshake_worker(of_worker, addr.clone(), peer, left.clone()));
-    }
-    while let Some(ended) = workers.join_next().await {
+    let mut running: JoinSet<_> = workers.into_iter().collect();
+    while let Some(ended) = running.join_next().await {
         ended??;
     }
-    emit(json!({"count": options.count, "seconds": start.elapsed().as_secs_f64(),
+    emit(json!({"count": count, "seconds": start.elapsed().as_secs_f64(),
         "cpu_seconds": cpu_seconds()? - cpu}));
     Ok(())
 }
@@ -183,19 +198,23 @@ pub async fn idle(options: Options) -> Result<()> {
     let (addr, peer) = parse_target(&options.addr)?;
     let open = Arc::new(AtomicUsize::new(options.count));
     let start = Instant::now();
-    for i in 0..options.count {
-        let mut swarm = new_swarm(&keys::new_key_from(&options.key, None)?, &options)?;
-        let connected = connect(&mut swarm, &addr, peer).await;
-        connected.map_err(|error| format!("connection {i}: {error}"))?;
-        let open = open.clone();
-        tokio::spawn(async move {
-            loop {
-                if let SwarmEvent::ConnectionClosed { .. } = swarm.select_next_some().await {
-                    open.fetch_sub(1, Ordering::Relaxed);
+    let dials = stream::iter(0..options.count).map(|i| {
+        let (options, addr, open) = (&options, &addr, open.clone());
+        async move {
+            let mut swarm = new_swarm(&keys::new_key_from(&options.key, None)?, options)?;
+            let connected = connect(&mut swarm, addr, peer).await;
+            connected.map_err(|error| format!("connection {i}: {error}"))?;
+            tokio::spawn(async move {
+                loop {
+                    if let SwarmEvent::ConnectionClosed { .. } = swarm.select_next_some().await {
+                        open.fetch_sub(1, Ordering::Relaxed);
+                    }
                 }
-            }
-        });
-    }
+            });
+            Result::Ok(())
+        }
+    });
+    dials.buffer_unordered(options.concurrency).try_collect::<()>().await?;
     emit(json!({"event": "ready", "connections": options.count,
         "seconds": start.elapsed().as_secs_f64()}));
     let mut commands = commands();

@@ -10,6 +10,7 @@ mod lines;
 mod node;
 mod options;
 mod perf;
+mod quinn_bench;
 mod redis;
 mod streams;
 mod transport;
@@ -47,9 +48,13 @@ async fn main() {
 }
 
 async fn run(options: Options) -> Result<()> {
+    let raw = options.transport == quinn_bench::TRANSPORT;
     match options.mode.as_str() {
         "" if contract::is_asked_for() => contract::run(options).await,
         "" => node::run(options).await,
+        "bench-serve" if raw => quinn_bench::serve(options).await,
+        "bench-stream" if raw => quinn_bench::stream(options).await,
+        "bench-handshake" if raw => quinn_bench::handshake(options).await,
         "bench-serve" => bench::serve(options).await,
         "bench-stream" => bench::stream(options).await,
         "bench-handshake" => bench::handshake(options).await,
