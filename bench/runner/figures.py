@@ -40,7 +40,18 @@ ROWS = (
 README_ROWS = ("stream_cpu_tcp", "stream_cpu_tls", "stream_cpu_ws", "stream_cpu_quic",
                "handshakes_core_tcp", "handshakes_core_tls", "handshakes_core_quic",
                "idle_rss_tcp", "idle_rss_quic", "gossip_carried", "signed_delivered")
+LIBRARY_ROWS = ("stream_gbs_quic", "stream_cpu_quic", "handshakes_core_quic",
+                "handshakes_wall_quic")
+README_LIBRARY_ROWS = ("stream_cpu_quic", "handshakes_core_quic")
 SCALE = {"idle_rss_tcp": 1 / 1024, "idle_rss_quic": 1 / 1024}
+
+
+def others(names):
+    return [name for name in names if name != "tern"]
+
+
+def header(what, names):
+    return [what, *names, *(f"tern : {name}" for name in others(names))]
 
 
 class Results:
@@ -51,6 +62,7 @@ class Results:
         self.samples = {}
         self.simulated = {}  # by (hosts, crypto): the command
         self.failures = []
+        self.times = {}  # by bench, in seconds
         self.seconds = 0.0
 
     def add(self, key, name, value):
@@ -69,18 +81,21 @@ class Results:
         values = self.samples.get((key, name))
         return statistics.median(values) if values else None
 
-    def others(self):
-        return [name for name in self.options.peers if name != "tern"]
+    def libraries(self):
+        """Tern and the QUIC libraries alone, if any was measured."""
+        told = [name for name in ways.LIBRARIES
+                if any(self.median(key, name) is not None for key in LIBRARY_ROWS)]
+        return ["tern", *told] if told else []
 
-    def rows(self, keys):
+    def rows(self, keys, names):
         """Cells of each row: what, each implementation's median and spread, Tern's ratios."""
         for key, what, form, more in ROWS:
-            if key not in keys or all(self.median(key, n) is None for n in self.options.peers):
+            if key not in keys or all(self.median(key, n) is None for n in names):
                 continue
             cells = [what]
-            for name in self.options.peers:
+            for name in names:
                 cells.append(self.cell(key, name, form))
-            for name in self.others():
+            for name in others(names):
                 cells.append(self.ratio(key, name, more))
             yield cells
 
@@ -128,9 +143,6 @@ class Results:
                 "from the dial | % in its second half | first byte answered, round trips |",
                 "|---|---:|---:|---:|", *rows] if rows else []
 
-    def header(self):
-        return ["", *self.options.peers, *(f"tern : {name}" for name in self.others())]
-
     def shares(self):
         """What Tern reaches of what its cryptography alone permits, and one way beside another."""
         b = self.bounds
@@ -169,10 +181,14 @@ class Results:
         return lines
 
     def print_table(self):
-        rows = list(self.rows([row[0] for row in ROWS]))
-        print()
-        for row in [self.header(), *rows] if rows else []:
-            print(f"{row[0]:64}" + "".join(f"{cell:>14}" for cell in row[1:]))
+        for keys, names in (([row[0] for row in ROWS], self.options.peers),
+                            (LIBRARY_ROWS, self.libraries())):
+            rows = list(self.rows(keys, names))
+            if rows:
+                print()
+                rows.insert(0, header("", names))
+            for row in rows:
+                print(f"{row[0]:64}" + "".join(f"{cell:>16}" for cell in row[1:]))
         for what, rate, times, command in self.simulated_rows():
             print(f"{what + ', events per CPU second':64}{rate:>14}{times + ' ×':>14}   {command}")
         for line in self.path_table():
@@ -181,15 +197,24 @@ class Results:
             print("\n" + line)
         for line in self.failures:
             print("\nFAILED " + line)
-        print(f"\n{self.seconds:.0f} s")
+        print(f"\n{self.took()}")
 
-    def table(self, keys):
-        rows = list(self.rows(keys))
+    def took(self):
+        each = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self.times.items())
+        return f"{self.seconds:.0f} s ({each})"
+
+    def table(self, what, keys, names):
+        rows = list(self.rows(keys, names))
         if not rows:
             return []
-        lines = ["| " + " | ".join(self.header()) + " |",
-                 "|---|" + "---:|" * (len(self.header()) - 1)]
+        top = header(what, names)
+        lines = ["| " + " | ".join(top) + " |", "|---|" + "---:|" * (len(top) - 1)]
         return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+    def library_table(self, keys):
+        """Tern's QUIC beside the libraries below the others', alone."""
+        lines = self.table("QUIC beside the libraries alone", keys, self.libraries())
+        return ["", *lines] if lines else []
 
     def markdown(self):
         sizes = self.options.sizes
@@ -200,25 +225,28 @@ class Results:
         lines += [f"| Work | medians of {sizes.rounds} rounds (gossip {sizes.gossip_rounds}); "
                   f"streams of {sizes.stream_bytes / 1e9:.2f} GB, {sizes.handshakes:,} handshakes "
                   f"{sizes.concurrency} at a time, {sizes.idle:,} idle connections over "
-                  f"{sizes.idle_seconds} s, "
+                  f"{sizes.idle_seconds['tcp']} s (QUIC {sizes.idle_seconds['quic']}), "
                   f"{sizes.gossip_messages:,} unsigned and {sizes.gossip_signed_messages:,} signed "
                   f"messages of {sizes.gossip_size} B; simulated hosts, {sizes.sim_rounds} "
-                  f"{'round' if sizes.sim_rounds == 1 else 'rounds'} |", ""]
-        compared = self.table([row[0] for row in ROWS])
+                  f"{'round' if sizes.sim_rounds == 1 else 'rounds'} |",
+                  f"| Time | {self.took()} |", ""]
+        compared = self.table("", [row[0] for row in ROWS], self.options.peers)
         lines += [*compared, "", "A ratio above 1 is in Tern's favour."] if compared else []
-        lines += [*self.path_table(), *self.simulated_table(), ""]
+        lines += [*self.library_table(LIBRARY_ROWS), *self.path_table(), *self.simulated_table(),
+                  ""]
         lines += [f"* {line}" for line in self.shares()]
         lines += [f"* **Failed:** {line}" for line in self.failures]
         return "\n".join(lines) + "\n"
 
     def readme(self):
         machine = self.machine
-        lines = self.table(README_ROWS)
+        lines = self.table("", README_ROWS, self.options.peers)
         lines += ["", f"Medians of `{self.options.command}` on {machine['Processor']}, "
                   f"{machine['Kernel']}, {machine['Date'][:10]}, the machine's load before it "
                   f"{machine['Load before the run']}. A ratio above 1 is in Tern's favour; "
                   "[bench/README.md](bench/README.md) says what each row is."]
-        lines += [*self.path_table(), *self.simulated_table(), ""]
+        lines += [*self.library_table(README_LIBRARY_ROWS), *self.path_table(),
+                  *self.simulated_table(), ""]
         lines += [f"* {line}" for line in self.shares()]
         return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ from . import ways
 from .process import Failure, Server, run_client
 
 CLIENT_TIMEOUT_S = 120
-HOLD_TIMEOUT_S = 600  # to make all connections that are held
+HOLD_TIMEOUT_S = 240  # to make all connections that are held
 SETTLE_S = 0.5
 
 
@@ -50,16 +50,31 @@ class Target:
         return result, client_cpu, self.server.cpu() - before
 
 
-def rounds(programs, results, count, way, work):
+def stacks(programs, way):
+    """Who is measured: name, program and way."""
+    return [(name, program, way) for name, program in programs.bench.items()]
+
+
+def stacks_and_libraries(programs, way):
+    """Over QUIC the libraries alone as well."""
+    libraries = ways.LIBRARIES.items() if way is ways.QUIC else ()
+    return stacks(programs, way) + [(name, programs.bench[of], ways.RAW)
+                                    for name, of in libraries if of in programs.bench]
+
+
+def rounds(measured, results, count, work):
     """Takes turns, so that what else the machine does falls on all alike."""
     failed = set()
     for turn in range(count):
-        for name, program in programs.bench.items():
+        for name, program, way in measured:
             if name in failed:
                 continue
             try:
+                start = time.monotonic()
                 with Target(name, program, way) as target:
-                    print(f"  {turn + 1}/{count} {way.name:17} {name:5} {work(target)}", flush=True)
+                    told = work(target)
+                print(f"  {turn + 1}/{count} {way.name:17} {name:7} {told}; "
+                      f"{time.monotonic() - start:.1f} s", flush=True)
             except (Failure, KeyError, OSError, ZeroDivisionError) as failure:
                 failed.add(name)
                 results.fail(name, f"{way.name}: {failure or repr(failure)}")
@@ -79,7 +94,7 @@ def stream(programs, sizes, results):
         return f"{rate:.3f} GB/s, {cpu:.3f} CPU s/GB"
 
     for way in ways.ALL:
-        rounds(programs, results, sizes.rounds, way, work)
+        rounds(stacks_and_libraries(programs, way), results, sizes.rounds, work)
 
 
 def handshake(programs, sizes, results):
@@ -97,7 +112,7 @@ def handshake(programs, sizes, results):
         return f"{per_core:.0f} per CPU second, {rate:.0f}/s by the clock"
 
     for way in ways.ALL:
-        rounds(programs, results, sizes.rounds, way, work)
+        rounds(stacks_and_libraries(programs, way), results, sizes.rounds, work)
 
 
 def allow_files():
@@ -111,8 +126,10 @@ def idle(programs, sizes, results):
     allow_files()
 
     def work(target):
+        key = target.way.key
         before = target.server.ask("rss", "rss_bytes")
-        client = Server(f"{target.name} idle", target.client("idle", "--count", sizes.idle))
+        client = Server(f"{target.name} idle", target.client(
+            "idle", "--count", sizes.idle, "--concurrency", sizes.concurrency))
         with client:
             ready = client.wait_ready(HOLD_TIMEOUT_S).ready
             if ready.get("connections") != sizes.idle:
@@ -120,14 +137,13 @@ def idle(programs, sizes, results):
             time.sleep(SETTLE_S)
             after = target.server.ask("rss", "rss_bytes")
             cpu, since = target.server.cpu(), time.monotonic()
-            time.sleep(sizes.idle_seconds)
+            time.sleep(sizes.idle_seconds[key])
             cpu = 100 * (target.server.cpu() - cpu) / (time.monotonic() - since)
             last = target.server.ask("rss", "rss_bytes")
         if last.get("connections", sizes.idle) != sizes.idle:
             raise Failure(f"{target.name}: the server holds {last['connections']}")
         rss = (after["rss_bytes"] - before["rss_bytes"]) / sizes.idle
         rate = sizes.idle / ready["seconds"]
-        key = target.way.key
         results.add(f"idle_rss_{key}", target.name, rss)
         results.add(f"idle_cpu_{key}", target.name, cpu)
         results.add(f"idle_rate_{key}", target.name, rate)
@@ -141,4 +157,4 @@ def idle(programs, sizes, results):
         return text
 
     for way in (ways.TCP, ways.QUIC):
-        rounds(programs, results, 1, way, work)
+        rounds(stacks(programs, way), results, 1, work)

@@ -15,7 +15,8 @@ class Way:
 
     def listen(self):
         return "/ip4/127.0.0.1/" + {"tcp": "tcp/0", "ws": "tcp/0/ws",
-                                    "quic-v1": "udp/0/quic-v1"}[self.transport]
+                                    "quic-v1": "udp/0/quic-v1",
+                                    "quic-raw": "udp/0/quic-v1"}[self.transport]
 
 
 TCP = Way("tcp", "TCP + Noise", "tcp")
@@ -23,3 +24,7 @@ TLS = Way("tls", "TCP + TLS", "tcp", "tls")
 WS = Way("ws", "WebSocket + Noise", "ws")
 QUIC = Way("quic", "QUIC", "quic-v1")
 ALL = (TCP, TLS, WS, QUIC)
+
+# The libraries below go's and rust's QUIC, alone: they stand beside what is measured over QUIC.
+RAW = Way("quic", "QUIC alone", "quic-raw")
+LIBRARIES = {"quic-go": "go", "quinn": "rust"}  # whose program has them
