@@ -13,7 +13,7 @@ void bare_session_init(struct bare *b)
         .identity = b->quic_identity,
         .windows = &b->windows,
         .half_open_max = SESSIONS_HALF_OPEN_MAX,
-        .keep_alive_ns = b->config.ping_interval_ns / 2, /* as a swarm has it */
+        .keep_alive_ns = b->config.ping_interval_ns,
     };
     TERN_CHECK(tern_quic_new(&options, b->now, &b->transport) == TERN_OK);
     b->places = tern_mem_alloc(&b->mem, BARE_CONNS_MAX * sizeof *b->places);

@@ -76,6 +76,17 @@ static inline tern_time tern_time_add(tern_time t, tern_time delta)
     return delta >= TERN_TIME_NEVER - 1 - t ? TERN_TIME_NEVER - 1 : t + delta;
 }
 
+/* tern_time_coarse puts a deadline that is more than a second ahead off to the end of its eighth of
+ * a second: those of many idle connections then come together, and one waking up serves them all.
+ */
+static inline tern_time tern_time_coarse(tern_time now, tern_time deadline)
+{
+    const tern_time slot = TERN_SECOND / 8;
+    if (deadline == TERN_TIME_NEVER || deadline <= now || deadline - now <= TERN_SECOND)
+        return deadline;
+    return deadline >= TERN_TIME_NEVER - slot ? deadline : (deadline + slot - 1) / slot * slot;
+}
+
 /* tern_time_since is now - then, or 0 if then lies ahead. */
 static inline tern_time tern_time_since(tern_time now, tern_time then)
 {

@@ -306,7 +306,8 @@ tern_time tern_conn_deadline(const struct tern_conn *conn)
         return conn->now;
     tern_time deadline = tern_time_min(conn->deadline, conn_streams_deadline(conn));
     if (conn->mux.ops != NULL && conn->session == NULL)
-        deadline = tern_time_min(deadline, conn->mux.ops->deadline(conn->mux.self));
+        deadline = tern_time_min(
+            deadline, tern_time_coarse(conn->now, conn->mux.ops->deadline(conn->mux.self)));
     return deadline;
 }
 

@@ -160,11 +160,12 @@ struct tern_mux {
     void *self;
 };
 
-/* tern_mux_keep_alive is the silence after which an end pings. A listener waits half as long again
- * as it was told: the dialler's ping is a sign of life, and spares it one of its own. 0 stays 0. */
+/* tern_mux_keep_alive is the silence after which an end pings. A listener waits an eighth longer
+ * than it was told: the dialler's ping is a sign of life, and spares it one of its own. 0 stays 0.
+ */
 static inline tern_time tern_mux_keep_alive(tern_time interval, bool initiator)
 {
-    return initiator ? interval : tern_time_add(interval, interval / 2);
+    return initiator ? interval : tern_time_add(interval, interval / 8);
 }
 
 #endif

@@ -387,7 +387,7 @@ static void a_listener_leaves_the_ping_to_the_dialer(void **state)
     options.ping_interval_ns = 20 * TERN_SECOND;
     struct yamux_lone *lone = yamux_lone_new(options);
     assert_int_equal(answer(lone), TERN_OK);
-    assert_int_equal(lone->mux.ops->deadline(lone->mux.self), lone->now + 30 * TERN_SECOND);
+    assert_int_equal(lone->mux.ops->deadline(lone->mux.self), lone->now + 22500 * TERN_MILLISECOND);
     yamux_lone_free(lone);
 }
 

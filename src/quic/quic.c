@@ -315,6 +315,7 @@ static bool quic_configure(struct tern_quic_options *o)
     o->key_update_bytes = o->key_update_bytes == 0 ? QUIC_KEY_BYTES : o->key_update_bytes;
     o->handshake_timeout_ns = quic_time_or(o->handshake_timeout_ns, QUIC_HANDSHAKE_TIMEOUT);
     o->idle_timeout_ns = quic_time_or(o->idle_timeout_ns, QUIC_IDLE_TIMEOUT);
+    o->keep_alive_ns = tern_time_min(o->keep_alive_ns, o->idle_timeout_ns / 6 * 5);
     return o->window_max >= TERN_QUIC_STREAM_WINDOW_INITIAL &&
            o->window_max <= TERN_QUIC_WINDOW_LIMIT / 2 &&
            o->streams_in_max <= TERN_QUIC_STREAMS_LIMIT &&

@@ -105,7 +105,7 @@ struct tern_quic_options {
     uint64_t key_update_bytes;  /* keys are changed after so many; 0: 64 GiB */
     tern_time handshake_timeout_ns; /* 10 s */
     tern_time idle_timeout_ns;      /* 30 s */
-    tern_time keep_alive_ns;        /* of silence before a ping; 0: none */
+    tern_time keep_alive_ns;        /* of silence before a ping, at most 5/6 of that; 0: none */
     bool refuse_early;              /* as a server */
 };
 

@@ -144,6 +144,7 @@ void quic_conn_settle(struct tern_quic_conn *conn)
         tern_time deadline = ngtcp2_conn_get_expiry(conn->ng);
         if (conn->tls != NULL)
             deadline = tern_time_min(deadline, conn->tls_until);
+        deadline = tern_time_coarse(conn->quic->now, deadline);
         /* Never out of the queue, so that it cannot lack room to come back. */
         deadline = tern_time_min(deadline, TERN_TIME_NEVER - 1);
         TERN_CHECK(tern_timer_set(&conn->quic->timers, &conn->timer, deadline) == TERN_OK);

@@ -66,7 +66,7 @@ static tern_err transports_new_quic(struct tern_swarm *s, tern_time now,
         .metrics = s->config.metrics,
         .wall = tern_swarm_wall(s, now),
         .handshake_timeout_ns = s->config.upgrade_timeout_ns,
-        .keep_alive_ns = s->config.keepalive_ns / 2,
+        .keep_alive_ns = s->config.keepalive_ns,
     };
     return tern_quic_new(&options, now, transport);
 }
