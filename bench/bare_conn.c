@@ -178,7 +178,7 @@ static void bare_event(struct bare *b, struct bare_conn *c, tern_time now,
 static void bare_drain(struct bare *b, struct bare_conn *c, tern_time now)
 {
     struct tern_conn_event event;
-    while (tern_conn_next(c->conn, &event))
+    while (tern_conn_next(c->conn, now, &event))
         bare_event(b, c, now, &event);
 }
 

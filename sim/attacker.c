@@ -135,7 +135,7 @@ static void attacker_event(struct attacker *attacker, const struct tern_conn_eve
 static void attacker_serve(struct attacker *attacker)
 {
     struct tern_conn_event event;
-    while (attacker->conn != NULL && tern_conn_next(attacker->conn, &event))
+    while (attacker->conn != NULL && tern_conn_next(attacker->conn, attacker->now, &event))
         attacker_event(attacker, &event);
     if (attacker->link != TERN_LINK_NONE)
         attacker_command(

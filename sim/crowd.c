@@ -121,10 +121,10 @@ static void crowd_transmit(void *self, tern_time now, tern_link_id id, struct te
     memmove(link->waiting, link->waiting + size, link->waiting_size);
 }
 
-static void crowd_serve(struct crowd_node *node, struct crowd_link *link)
+static void crowd_serve(struct crowd_node *node, tern_time now, struct crowd_link *link)
 {
     struct tern_conn_event event;
-    while (tern_conn_next(link->conn, &event)) {
+    while (tern_conn_next(link->conn, now, &event)) {
         if (event.kind == TERN_CONN_JOB) {
             event.job->owner_slot = (uint32_t)(link - node->links);
             link->job_out = true;
@@ -147,7 +147,7 @@ static void crowd_data(struct crowd_node *node, tern_time now, const struct tern
         link->conn, now,
         (struct tern_slice){.view = tern_view_of(in->data.data, in->data.size), .chunk = in->chunk},
         in->used)); /* what the host thinks of it shows at the host */
-    crowd_serve(node, link);
+    crowd_serve(node, now, link);
 }
 
 static void crowd_job_done(struct crowd_node *node, tern_time now, const struct tern_input *in)
@@ -160,7 +160,7 @@ static void crowd_job_done(struct crowd_node *node, tern_time now, const struct 
         link->conn = NULL; /* it was freed before */
         return;
     }
-    crowd_serve(node, link);
+    crowd_serve(node, now, link);
     crowd_link_command(node, link, TERN_COMMAND_READ);
 }
 
@@ -190,7 +190,7 @@ static void crowd_input(void *self, tern_time now, const struct tern_input *in)
     struct crowd_link *link = crowd_find(node, in->link);
     if (in->kind == TERN_INPUT_DIALED) {
         crowd_linked(node, now, in);
-        crowd_serve(node, &node->links[in->token]);
+        crowd_serve(node, now, &node->links[in->token]);
     } else if (in->kind == TERN_INPUT_DIAL_FAIL) {
         crowd_rest(&node->links[in->token], now);
     } else if (in->kind == TERN_INPUT_DATA) {

@@ -278,10 +278,11 @@ static bool conn_said_all(const struct tern_conn *conn)
     return conn->session == NULL && !conn->mux.ops->want_send(conn->mux.self);
 }
 
-bool tern_conn_next(struct tern_conn *conn, struct tern_conn_event *event)
+bool tern_conn_next(struct tern_conn *conn, tern_time now, struct tern_conn_event *event)
 {
     if (conn->freed)
         return false;
+    conn->now = now;
     if (conn_pop_pending(conn, event))
         return true;
     if (!conn_over(conn) && conn->mux.ops != NULL && !conn->job_out) {

@@ -181,7 +181,12 @@ void tern_conn_link_end(struct tern_conn *conn, tern_time now);
  * session nothing comes, and want_send is false. */
 void tern_conn_send(struct tern_conn *conn, tern_time now, struct tern_writer *out);
 bool tern_conn_want_send(const struct tern_conn *conn);
-bool tern_conn_next(struct tern_conn *conn, struct tern_conn_event *event);
+
+/* tern_conn_next gives the next event; false: there is none. What a session's datagrams brought the
+ * connection learns here, so this is when a stream that the remote opened begins to be negotiated.
+ */
+bool tern_conn_next(struct tern_conn *conn, tern_time now, struct tern_conn_event *event);
+
 tern_time tern_conn_deadline(const struct tern_conn *conn);
 void tern_conn_tick(struct tern_conn *conn, tern_time now);
 void tern_conn_job_done(struct tern_conn *conn, tern_time now, struct tern_job *job);

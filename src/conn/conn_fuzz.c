@@ -86,10 +86,10 @@ static void fuzz_echo(struct fuzz_end *end, tern_stream_id id)
         TERN_IGNORE(tern_conn_close_write(end->conn, id)); /* it may be reset by now */
 }
 
-static void fuzz_serve(struct fuzz_end *end)
+static void fuzz_serve(struct fuzz_end *end, tern_time now)
 {
     struct tern_conn_event event;
-    for (int i = 0; tern_conn_next(end->conn, &event); i++) {
+    for (int i = 0; tern_conn_next(end->conn, now, &event); i++) {
         TERN_CHECK(i < FUZZ_EVENTS_MAX && !end->closed);
         if (event.kind == TERN_CONN_JOB) {
             TERN_CHECK(end->job == NULL);
@@ -109,7 +109,7 @@ static void fuzz_pull(struct fuzz *f, struct fuzz_end *end)
     tern_conn_send(end->conn, f->now, &out);
     TERN_CHECK(tern_writer_ok(&out));
     end->wire_size += out.size;
-    fuzz_serve(end);
+    fuzz_serve(end, f->now);
 }
 
 static void fuzz_move(struct fuzz *f, unsigned side, size_t size)
@@ -132,7 +132,7 @@ static void fuzz_move(struct fuzz *f, unsigned side, size_t size)
     memmove(from->wire, from->wire + used, from->wire_size - used);
     from->wire_size -= used;
     tern_chunk_unref(chunk);
-    fuzz_serve(to);
+    fuzz_serve(to, f->now);
 }
 
 static void fuzz_job(struct fuzz *f, struct fuzz_end *end)
@@ -144,7 +144,7 @@ static void fuzz_job(struct fuzz *f, struct fuzz_end *end)
     job->run(job);
     tern_conn_job_done(end->conn, f->now, job);
     if (!end->freed)
-        fuzz_serve(end);
+        fuzz_serve(end, f->now);
 }
 
 /* Changes what is under way: place is one of the first 256 bytes. */
@@ -183,7 +183,7 @@ static void fuzz_open(struct fuzz *f, struct fuzz_end *end, uint8_t arg)
         return;
     end->streams[end->next_stream++ % 8] = id;
     TERN_IGNORE(tern_conn_write(end->conn, id, tern_view_of(end->wire, arg), &accepted));
-    fuzz_serve(end);
+    fuzz_serve(end, f->now);
 }
 
 static void fuzz_own(struct fuzz *f, struct fuzz_end *end, unsigned what, uint8_t arg)
@@ -199,7 +199,7 @@ static void fuzz_own(struct fuzz *f, struct fuzz_end *end, unsigned what, uint8_
         tern_conn_close(end->conn, f->now, arg);
     else if (what == 3 && arg > 250)
         tern_conn_link_end(end->conn, f->now);
-    fuzz_serve(end);
+    fuzz_serve(end, f->now);
 }
 
 static void fuzz_step(struct fuzz *f, uint8_t what, uint8_t arg)
@@ -222,7 +222,7 @@ static void fuzz_step(struct fuzz *f, uint8_t what, uint8_t arg)
         f->now += arg * 10 * TERN_MILLISECOND;
         for (int i = 0; i < 2; i++) {
             tern_conn_tick(f->ends[i].conn, f->now);
-            fuzz_serve(&f->ends[i]);
+            fuzz_serve(&f->ends[i], f->now);
         }
     }
 }

@@ -200,7 +200,7 @@ static void pair_event(struct conn_end *end, tern_time now, const struct tern_co
 void conn_pair_serve(struct conn_end *end, tern_time now)
 {
     struct tern_conn_event event;
-    for (int i = 0; tern_conn_next(end->conn, &event); i++) {
+    for (int i = 0; tern_conn_next(end->conn, now, &event); i++) {
         TERN_CHECK(i < PAIR_EVENTS_MAX);
         TERN_CHECK(end->counts[TERN_CONN_CLOSED] == 0); /* nothing follows CLOSED */
         pair_event(end, now, &event);

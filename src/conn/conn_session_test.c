@@ -109,7 +109,7 @@ static void seen_read(const struct fixture *f, struct seen *seen, tern_stream_id
 static void seen_drain(const struct fixture *f, struct host *host, struct seen *seen)
 {
     struct tern_conn_event event;
-    while (seen->conn != NULL && tern_conn_next(seen->conn, &event)) {
+    while (seen->conn != NULL && tern_conn_next(seen->conn, f->world.now, &event)) {
         assert_true(seen->log_count < LOG_MAX);
         assert_int_equal(count_of(seen, TERN_CONN_CLOSED), 0); /* it is the last */
         assert_int_not_equal(event.kind, TERN_CONN_JOB);
@@ -380,6 +380,41 @@ static void streams_are_refused_and_reset_with_codes(void **state)
     end(f);
 }
 
+/* say lets the session of a connection write on a stream that the connection does not know. */
+static void say(struct fixture *f, const struct seen *seen, tern_stream_id stream, const char *text)
+{
+    const struct tern_mux *mux = &tern_conn_session(seen->conn)->mux;
+    size_t accepted;
+    assert_ok(mux->ops->write(mux->self, stream, tern_view_str(text), &accepted));
+    assert_int_equal(accepted, strlen(text));
+    (void)session_world_flush(&f->world);
+}
+
+/* However long a connection was silent, a stream that the remote opens has the whole time for its
+ * negotiation, and no more. */
+static void a_stream_after_a_silence_has_its_time_to_negotiate(void **state)
+{
+    (void)state;
+    struct fixture *f = start();
+    const struct seen *a = dial(f, 1);
+    run(f, 7 * TERN_SECOND);
+    const struct seen *b = last_of(&f->hosts[1]);
+    const struct tern_mux *mux = &tern_conn_session(a->conn)->mux;
+    tern_stream_id streams[2];
+    for (size_t i = 0; i < 2; i++) {
+        assert_ok(mux->ops->open(mux->self, TERN_STREAM_BULK, &streams[i]));
+        say(f, a, streams[i], "\x13/multistream/1.0.0\n");
+    }
+    run(f, 4 * TERN_SECOND);
+    assert_int_equal(count_of(b, TERN_CONN_STREAM_FAULT), 0);
+    say(f, a, streams[0], "\x0d" TELL "\n");
+    run(f, 4 * TERN_SECOND);
+    assert_int_equal(count_of(b, TERN_CONN_STREAM_OPENED), 1);
+    assert_int_equal(count_of(b, TERN_CONN_STREAM_FAULT), 1);
+    assert_int_equal(event_of(b, TERN_CONN_STREAM_FAULT).fault, TERN_FAULT_CONN_NEGOTIATE_TIMEOUT);
+    end(f);
+}
+
 static void an_end_has_a_code(void **state)
 {
     (void)state;
@@ -476,6 +511,7 @@ int main(void)
         cmocka_unit_test(what_is_harmless_is_asked_in_one_round_trip),
         cmocka_unit_test(what_is_not_waits_until_the_remote_is_there),
         cmocka_unit_test(streams_are_refused_and_reset_with_codes),
+        cmocka_unit_test(a_stream_after_a_silence_has_its_time_to_negotiate),
         cmocka_unit_test(an_end_has_a_code),
         cmocka_unit_test(a_remote_that_is_gone_is_a_time_out),
         cmocka_unit_test(a_wrong_peer_is_never_established),

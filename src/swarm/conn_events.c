@@ -144,7 +144,7 @@ static void conn_drain(struct tern_swarm *s, tern_time now, struct swarm_conn *c
 {
     struct tern_conn_event event;
     for (int i = 0; i < CONN_EVENTS_BURST; i++) {
-        if (c->state == SWARM_CONN_DOWN || c->cut || !tern_conn_next(c->core, &event))
+        if (c->state == SWARM_CONN_DOWN || c->cut || !tern_conn_next(c->core, now, &event))
             return;
         conn_event(s, now, c, &event);
     }

@@ -395,7 +395,7 @@ void tern_conns_job(struct tern_swarm *s, struct swarm_conn *c, struct tern_job 
 static void conns_take_job(struct tern_swarm *s, struct swarm_conn *c)
 {
     struct tern_conn_event event;
-    while (c->job == NULL && tern_conn_next(c->core, &event))
+    while (c->job == NULL && tern_conn_next(c->core, s->now, &event))
         if (event.kind == TERN_CONN_JOB)
             tern_conns_job(s, c, event.job);
 }

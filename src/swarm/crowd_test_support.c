@@ -146,7 +146,7 @@ static bool remote_step(struct crowd *crowd, uint32_t i)
     bool any = false;
     if (remote->conn == NULL || remote->held != NULL)
         return false;
-    while (tern_conn_next(remote->conn, &event)) {
+    while (tern_conn_next(remote->conn, crowd->now, &event)) {
         any = true;
         if (event.kind != TERN_CONN_JOB)
             continue;
