@@ -118,6 +118,56 @@ static void a_partition_heals(void **state)
     sim_hosts_fini(&hosts);
 }
 
+static bool all_got_the_newest(const struct sim_hosts *all)
+{
+    return sim_hosts_got_by(all, all->messages - 1) == all->options.count;
+}
+
+/* The host that everybody knows comes back without a book, together with two newcomers: the three
+ * know each other, and all others have enough peers. */
+static void a_bootstrap_host_that_forgot_everyone_is_found_again(void **state)
+{
+    (void)state;
+    sim_hosts_init(&hosts, &(struct sim_hosts_options){.seed = 13, .count = 12, .peers_want = 3});
+    sim_hosts_start_all(&hosts);
+    assert_true(sim_hosts_run_until(&hosts, sim_hosts_all_know_all, 2 * TERN_MINUTE));
+    for (uint32_t i = 0; i < 3; i++)
+        sim_world_crash(hosts.world, i, SIM_CRASH_HOST);
+    sim_hosts_run_for(&hosts, 3 * TERN_MINUTE);
+    for (uint32_t i = 0; i < 3; i++)
+        sim_hosts_start(&hosts, i);
+    sim_hosts_run_for(&hosts, 6 * TERN_MINUTE); /* everyone else has looked around */
+    assert_true(sim_hosts_knows(&hosts, 1, 11));
+    (void)sim_hosts_publish(&hosts, 11);
+    assert_true(sim_hosts_run_until(&hosts, all_got_the_newest, 10 * TERN_SECOND));
+    (void)sim_hosts_publish(&hosts, 2);
+    assert_true(sim_hosts_run_until(&hosts, all_got_the_newest, 10 * TERN_SECOND));
+    sim_hosts_check_invariants(&hosts);
+    sim_hosts_fini(&hosts);
+}
+
+/* Either half has more peers than it wants, so nobody misses those of the other one. */
+static void halves_that_are_content_grow_together(void **state)
+{
+    (void)state;
+    sim_hosts_init(&hosts, &(struct sim_hosts_options){.seed = 14, .count = 32, .peers_want = 3});
+    sim_hosts_start_all(&hosts);
+    sim_hosts_run_for(&hosts, 2 * TERN_MINUTE);
+    for (uint32_t i = 16; i < 32; i++)
+        sim_world_set_group(hosts.world, i, 1);
+    sim_hosts_run_for(&hosts, 30 * TERN_MINUTE);
+    sim_world_heal_all(hosts.world);
+    sim_hosts_run_for(&hosts, 6 * TERN_MINUTE);
+    for (uint32_t i = 0; i < 20; i++) {
+        (void)sim_hosts_publish(&hosts, i % 2 == 0 ? 1 : 30);
+        if (!sim_hosts_run_until(&hosts, all_got_the_newest, TERN_MINUTE))
+            fail_msg("message %u reached %u", i, sim_hosts_got_by(&hosts, i));
+        sim_hosts_run_for(&hosts, 20 * TERN_SECOND);
+    }
+    sim_hosts_check_invariants(&hosts);
+    sim_hosts_fini(&hosts);
+}
+
 static void who_crashed_comes_back(void **state)
 {
     (void)state;
@@ -240,6 +290,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(mesh_peers_are_protected_and_bootstrap_peers_tagged),
         cmocka_unit_test(a_static_peer_is_dialled_until_it_is_back),
         cmocka_unit_test(a_partition_heals),
+        cmocka_unit_test(a_bootstrap_host_that_forgot_everyone_is_found_again),
+        cmocka_unit_test(halves_that_are_content_grow_together),
         cmocka_unit_test(who_crashed_comes_back),
         cmocka_unit_test(bad_lines_delay_and_lose_nothing),
         cmocka_unit_test(an_answer_takes_three_round_trips),

@@ -6,6 +6,7 @@
 static const tern_time CONNECTOR_FIRST_NS = 50 * TERN_MILLISECOND;
 static const tern_time CONNECTOR_ROUND_NS = TERN_SECOND;
 static const tern_time CONNECTOR_QUIET_NS = 15 * TERN_SECOND;
+static const tern_time CONNECTOR_LOOK_NS = 3 * TERN_MINUTE; /* and up to two thirds of it besides */
 
 enum { CONNECTOR_BOOTSTRAP_MAX = 64, CONNECTOR_DIALS_MAX = 8, CONNECTOR_TRIES_MAX = 32 };
 
@@ -20,6 +21,7 @@ struct tern_connector {
     size_t bootstrap_count;
     tern_token dials[CONNECTOR_DIALS_MAX]; /* under way; 0: free */
     tern_time round_at;
+    tern_time look_at; /* 0: not chosen yet */
 };
 
 /* Whom the operator named is worth more than a stranger, and no more than one who is of use: it
@@ -75,6 +77,28 @@ static void connector_round(struct tern_connector *c, tern_time now)
     }
 }
 
+/* Enough peers may still be an island. Those whom a cut network has left together stay content with
+ * each other when it is whole again; and a bootstrap host that comes back without its book knows
+ * newcomers alone, who know nobody else. So now and then somebody is met whom nobody needs: what
+ * either side knows the other hears of, and gossip passes between them. */
+static void connector_look_around(struct tern_connector *c, tern_time now)
+{
+    struct tern_book_entry entry;
+    size_t count = tern_swarm_book_count(c->swarm);
+    if (c->bootstrap_count > 0)
+        connector_dial(c, now, &c->bootstrap[tern_random_below(c->random, c->bootstrap_count)]);
+    if (count > 0 &&
+        tern_swarm_book_at(c->swarm, (size_t)tern_random_below(c->random, count), &entry))
+        connector_dial(c, now, &entry.id);
+}
+
+/* Hosts that began together do not come together. */
+static tern_time connector_next_look(struct tern_connector *c, tern_time now)
+{
+    tern_time more = tern_random_below(c->random, CONNECTOR_LOOK_NS / 3 * 2);
+    return tern_time_add(now, CONNECTOR_LOOK_NS + more);
+}
+
 static bool connector_is_bootstrap(const struct tern_connector *c, const struct tern_peer_id *id)
 {
     for (size_t i = 0; i < c->bootstrap_count; i++)
@@ -110,8 +134,13 @@ static void connector_tick(void *self, tern_time now)
     if (c->peers_want == 0 || now < c->round_at)
         return;
     bool enough = tern_swarm_peers_count(c->swarm) >= c->peers_want;
+    bool look = c->look_at != 0 && now >= c->look_at;
     if (!enough)
         connector_round(c, now);
+    else if (look)
+        connector_look_around(c, now);
+    if (look || c->look_at == 0)
+        c->look_at = connector_next_look(c, now);
     c->round_at = tern_time_add(now, enough ? CONNECTOR_QUIET_NS : CONNECTOR_ROUND_NS);
 }
 

@@ -3,6 +3,10 @@
  * whenever peers are too few, and peers of the address book besides, in random order, a few at a
  * time. What fails waits longer each time (the swarm's back-off).
  *
+ * While there are enough it looks around, every three to five minutes: it dials one bootstrap peer
+ * and one of the book, whoever they are. That is what joins the parts of a network again, each of
+ * which has enough peers; where nothing came of it, the connection goes as idle.
+ *
  * A service on the swarm without protocols of its own.
  */
 #ifndef TERN_HOST_CONNECTOR_H
