@@ -2,7 +2,10 @@
 
 #include "base/check.h"
 #include "testing/entropy.h"
+#include "webrtc/webrtc.h"
+#include "webrtc/webrtc_certificate.h"
 #include "webtransport/certificates.h"
+#include "wire/multihash.h"
 
 /* --- events of a host --- */
 
@@ -23,6 +26,42 @@ static void host_message(struct sim_host *host, const struct tern_gossip_event *
         host->got[number]++;
 }
 
+/* Which byte is at a place of what is echoed: no two blocks are the same. */
+static uint8_t echo_byte(size_t at)
+{
+    return (uint8_t)('x' + at + at / 251 * 7 + at / 64007 * 13);
+}
+
+/* host_echo_write goes on with what is to be echoed, and ends it. */
+static void host_echo_write(struct sim_host *host)
+{
+    struct tern_swarm *swarm = tern_host_core_swarm(host->core);
+    struct tern_stream stream;
+    uint8_t block[1024];
+    if (tern_app_streams_find(tern_host_core_streams(host->core), host->echo, &stream) != TERN_OK)
+        return;
+    while (host->echo_sent < host->echo_size) {
+        size_t accepted = 0;
+        size_t size = tern_min_size(sizeof block, host->echo_size - host->echo_sent);
+        for (size_t i = 0; i < size; i++)
+            block[i] = echo_byte(host->echo_sent + i);
+        tern_err err = tern_swarm_write(swarm, stream, tern_view_of(block, size), &accepted);
+        if (err != TERN_OK || accepted == 0)
+            return; /* until it is writable */
+        host->echo_sent += accepted;
+        if (host->echo_sent == host->echo_size)
+            TERN_IGNORE(tern_swarm_close_write(swarm, stream)); /* it may be gone */
+    }
+}
+
+static void host_echo_take(struct sim_host *host, struct tern_view bytes)
+{
+    if (host->echo_first_byte == 0)
+        host->echo_first_byte = sim_world_now(host->hosts->world);
+    for (size_t i = 0; i < bytes.size && bytes.data[i] == echo_byte(host->echo_got); i++)
+        host->echo_got++;
+}
+
 /* Sends back what came, or takes the answer; ends when the other side has ended. */
 static void host_stream_read(struct sim_host *host, tern_app_stream id)
 {
@@ -35,9 +74,7 @@ static void host_stream_read(struct sim_host *host, tern_app_stream id)
     while ((err = tern_swarm_read(swarm, stream, &bytes)) == TERN_OK) {
         size_t took = bytes.view.size;
         if (id == host->echo) {
-            host->echo_got += took;
-            if (host->echo_first_byte == 0)
-                host->echo_first_byte = sim_world_now(host->hosts->world);
+            host_echo_take(host, bytes.view);
         } else if (tern_swarm_write(swarm, stream, bytes.view, &took) != TERN_OK || took == 0) {
             return;
         }
@@ -63,8 +100,10 @@ static void host_event(struct sim_host *host, const struct tern_host_event *even
         host_message(host, &event->gossip);
         break;
     case TERN_HOST_STREAM:
-        if (event->stream.kind == TERN_APP_STREAM_READABLE ||
-            event->stream.kind == TERN_APP_STREAM_WRITABLE)
+        if (event->stream.kind == TERN_APP_STREAM_WRITABLE && event->stream.id == host->echo)
+            host_echo_write(host);
+        else if (event->stream.kind == TERN_APP_STREAM_READABLE ||
+                 event->stream.kind == TERN_APP_STREAM_WRITABLE)
             host_stream_read(host, event->stream.id);
         break;
     case TERN_HOST_PEER_UP:
@@ -128,9 +167,9 @@ static const struct tern_machine_ops host_machine_ops = {.input = host_input,
 
 /* --- starting and stopping --- */
 
-/* host_certhashes appends the hashes of a host's certificates, as somebody would tell them. */
-static void host_certhashes(const struct sim_hosts *hosts, uint32_t i,
-                            struct tern_multiaddr *address)
+/* What certificates a host has, as somebody would tell of them: appended to its address. */
+static void host_web_certhashes(const struct sim_hosts *hosts, uint32_t i,
+                                struct tern_multiaddr *address)
 {
     struct web_certificates certificates;
     struct tern_mem mem;
@@ -146,6 +185,22 @@ static void host_certhashes(const struct sim_hosts *hosts, uint32_t i,
     tern_mem_fini(&mem);
 }
 
+static void host_webrtc_certhash(const struct sim_hosts *hosts, uint32_t i,
+                                 struct tern_multiaddr *address)
+{
+    uint8_t hash[TERN_WEBRTC_CERTHASH_SIZE] = {TERN_MULTIHASH_SHA2_256, TERN_SHA256_SIZE};
+    struct tern_certificate certificate;
+    struct tern_mem mem;
+    tern_mem_init(&mem, 0);
+    tern_err err = tern_webrtc_certificate_make(&mem, &host_at(hosts, i)->key, &certificate);
+    TERN_CHECK(err == TERN_OK);
+    memcpy(hash + 2, certificate.sha256, TERN_SHA256_SIZE);
+    err = tern_multiaddr_append(address, TERN_MULTIADDR_CERTHASH, tern_view_of(hash, sizeof hash));
+    TERN_CHECK(err == TERN_OK);
+    tern_certificate_fini(&certificate);
+    tern_mem_fini(&mem);
+}
+
 static void host_address(const struct sim_hosts *hosts, uint32_t i, bool with_id,
                          struct tern_multiaddr *address)
 {
@@ -153,7 +208,9 @@ static void host_address(const struct sim_hosts *hosts, uint32_t i, bool with_id
                                      .endpoint = sim_world_endpoint(hosts->world, i, SIM_PORT)};
     tern_route_multiaddr(&route, address);
     if (with_id && route.transport == TERN_TRANSPORT_WEBTRANSPORT)
-        host_certhashes(hosts, i, address);
+        host_web_certhashes(hosts, i, address);
+    if (with_id && route.transport == TERN_TRANSPORT_WEBRTC)
+        host_webrtc_certhash(hosts, i, address);
     if (with_id)
         TERN_CHECK(tern_multiaddr_append_peer_id(address, &host_at(hosts, i)->id) == TERN_OK);
 }
@@ -380,7 +437,7 @@ bool sim_hosts_ping(struct sim_hosts *hosts, uint32_t from, uint32_t to)
     return true;
 }
 
-bool sim_hosts_echo(struct sim_hosts *hosts, uint32_t from, uint32_t to)
+bool sim_hosts_transfer(struct sim_hosts *hosts, uint32_t from, uint32_t to, size_t size)
 {
     static const struct tern_view name = {(const uint8_t *)SIM_ECHO, sizeof SIM_ECHO - 1};
     struct sim_host *host = host_at(hosts, from);
@@ -389,20 +446,21 @@ bool sim_hosts_echo(struct sim_hosts *hosts, uint32_t from, uint32_t to)
     struct tern_app_streams *streams = tern_host_core_streams(host->core);
     tern_time now = sim_world_now(hosts->world);
     tern_peer peer = host_peer(hosts, from, to);
-    struct tern_stream stream;
-    size_t accepted = 0;
+    host->echo_size = size;
+    host->echo_sent = 0;
     host->echo_got = 0;
     host->echo_first_byte = 0;
     host->echo_began = now;
     if (peer == 0 || tern_app_streams_open(streams, now, peer, &offer, &host->echo) != TERN_OK)
         return false;
-    if (tern_app_streams_find(streams, host->echo, &stream) != TERN_OK ||
-        tern_swarm_write(tern_host_core_swarm(host->core), stream, tern_view_str("x"), &accepted) !=
-            TERN_OK ||
-        tern_swarm_close_write(tern_host_core_swarm(host->core), stream) != TERN_OK)
-        return false;
+    host_echo_write(host);
     host_kick(host);
-    return accepted == 1;
+    return host->echo_sent > 0;
+}
+
+bool sim_hosts_echo(struct sim_hosts *hosts, uint32_t from, uint32_t to)
+{
+    return sim_hosts_transfer(hosts, from, to, 1);
 }
 
 /* --- what is so --- */

@@ -59,7 +59,9 @@ struct sim_host {
     tern_app_stream echo;
     tern_time echo_began;
     tern_time echo_first_byte; /* 0: not here yet */
-    size_t echo_got;
+    size_t echo_size;          /* to be sent */
+    size_t echo_sent;
+    size_t echo_got; /* came back as they were sent; another byte, and no more is counted */
 };
 
 struct sim_hosts {
@@ -99,8 +101,10 @@ void sim_hosts_dial(struct sim_hosts *hosts, uint32_t from, uint32_t to);
 bool sim_hosts_part(struct sim_hosts *hosts, uint32_t from, uint32_t to);
 /* sim_hosts_ping pings a connected host; false: it is not connected. */
 bool sim_hosts_ping(struct sim_hosts *hosts, uint32_t from, uint32_t to);
-/* sim_hosts_echo sends one byte on an echo stream to a connected host; false: not connected. */
+/* sim_hosts_echo sends one byte on an echo stream to a connected host; false: not connected.
+ * sim_hosts_transfer sends so many. */
 bool sim_hosts_echo(struct sim_hosts *hosts, uint32_t from, uint32_t to);
+bool sim_hosts_transfer(struct sim_hosts *hosts, uint32_t from, uint32_t to, size_t size);
 
 /* --- what is so --- */
 

@@ -1,13 +1,15 @@
 /*
  * Whole hosts over every transport, secure channel and muxer: they find each other, gossip and
- * echo, also on bad lines; a session lives on when its address changes; what a first byte takes;
- * the same seed gives the same run.
+ * echo, also on bad lines; a transfer outlives a cut; a session lives on when its address changes;
+ * what a first byte takes; the same seed gives the same run.
  */
 #include "sim/hosts.h"
 
 #include <stdlib.h>
 
 #include "tern_test.h"
+
+enum { TRANSFER_SIZE = 2 << 20 };
 
 static struct sim_hosts hosts;
 
@@ -28,13 +30,13 @@ static const struct way ways[] = {
     {"ws, tls, mplex", TERN_TRANSPORT_WS, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 4},
     {"webtransport", TERN_TRANSPORT_WEBTRANSPORT, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
     {"quic-v1", TERN_TRANSPORT_QUIC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 2},
-    {"webtransport", TERN_TRANSPORT_WEBTRANSPORT, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
+    {"webrtc-direct", TERN_TRANSPORT_WEBRTC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 6},
 };
 
-static const struct way *quic_way(void)
+static const struct way *way_of(enum tern_transport transport)
 {
     size_t i = 0;
-    while (ways[i].transport != TERN_TRANSPORT_QUIC)
+    while (ways[i].transport != transport)
         i++;
     return &ways[i];
 }
@@ -133,12 +135,48 @@ static void a_first_byte_takes_as_few_round_trips_as_it_can(void **state)
     }
 }
 
+static bool transfer_is_back(const struct sim_hosts *all)
+{
+    return all->hosts[0].echo_got == all->hosts[0].echo_size;
+}
+
+/* Each byte comes back as it was sent, though the line loses some and is cut for a while. */
+static void a_transfer_outlives_a_cut(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TERN_COUNT_OF(ways); i++) {
+        struct sim_hosts_options options = options_of(&ways[i], 70 + i, 2);
+        options.path = (struct sim_path){.latency_ns = 20 * TERN_MILLISECOND,
+                                         .jitter_ns = 5 * TERN_MILLISECOND,
+                                         .bytes_per_second = 1000000,
+                                         .loss_ppm = 5000};
+        options.no_bootstrap = true;
+        sim_hosts_init(&hosts, &options);
+        sim_hosts_start_all(&hosts);
+        sim_hosts_run_for(&hosts, TERN_SECOND);
+        sim_hosts_dial(&hosts, 0, 1);
+        sim_hosts_run_for(&hosts, 5 * TERN_SECOND);
+        assert_true(sim_hosts_transfer(&hosts, 0, 1, TRANSFER_SIZE));
+        sim_hosts_run_for(&hosts, 500 * TERN_MILLISECOND);
+        sim_world_cut(hosts.world, 0, 1);
+        sim_hosts_run_for(&hosts, 4 * TERN_SECOND);
+        size_t before = hosts.hosts[0].echo_got;
+        assert_true(before > 0 && before < TRANSFER_SIZE);
+        sim_world_heal(hosts.world, 0, 1);
+        if (!sim_hosts_run_until(&hosts, transfer_is_back, TERN_MINUTE))
+            fail_msg("%s: %zu bytes, and %zu", ways[i].name, before, hosts.hosts[0].echo_got);
+        assert_int_equal(hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs, 0);
+        sim_hosts_check_invariants(&hosts);
+        sim_hosts_fini(&hosts);
+    }
+}
+
 /* Who was here before says the first bytes of a protocol that declares replay harmless at once. */
 static void a_resumed_session_answers_after_one_round_trip(void **state)
 {
     (void)state;
     const tern_time latency = 100 * TERN_MILLISECOND;
-    begin_pair(quic_way(), 50, latency);
+    begin_pair(way_of(TERN_TRANSPORT_QUIC), 50, latency);
     (void)first_byte_time();
     for (int i = 0; i < 3; i++) {
         assert_true(sim_hosts_part(&hosts, 0, 1));
@@ -156,21 +194,25 @@ static void a_resumed_session_answers_after_one_round_trip(void **state)
 static void a_session_outlives_its_address(void **state)
 {
     (void)state;
-    begin_pair(quic_way(), 60, 20 * TERN_MILLISECOND);
-    (void)first_byte_time();
-    uint64_t downs = hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs;
-    for (int i = 0; i < 12; i++) {
-        if (i % 2 == 0)
-            sim_world_rebind(hosts.world, 0);
-        else
-            sim_world_move(hosts.world, 0);
-        assert_true(sim_hosts_echo(&hosts, 0, 1));
-        sim_hosts_run_for(&hosts, 5 * TERN_SECOND);
-        if (hosts.hosts[0].echo_got != 1)
-            fail_msg("change %d", i);
+    static const enum tern_transport transports[] = {
+        TERN_TRANSPORT_QUIC, TERN_TRANSPORT_WEBTRANSPORT, TERN_TRANSPORT_WEBRTC};
+    for (size_t t = 0; t < TERN_COUNT_OF(transports); t++) {
+        begin_pair(way_of(transports[t]), 60 + t, 20 * TERN_MILLISECOND);
+        (void)first_byte_time();
+        uint64_t downs = hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs;
+        for (int i = 0; i < 12; i++) {
+            if (i % 2 == 0)
+                sim_world_rebind(hosts.world, 0);
+            else
+                sim_world_move(hosts.world, 0);
+            assert_true(sim_hosts_echo(&hosts, 0, 1));
+            sim_hosts_run_for(&hosts, 10 * TERN_SECOND); /* WebRTC looks every 5 s or so */
+            if (hosts.hosts[0].echo_got != 1)
+                fail_msg("%s: change %d", tern_transport_name(transports[t]), i);
+        }
+        assert_int_equal(hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs, downs);
+        sim_hosts_fini(&hosts);
     }
-    assert_int_equal(hosts.hosts[0].peer_downs + hosts.hosts[1].peer_downs, downs);
-    sim_hosts_fini(&hosts);
 }
 
 static uint64_t run_hash(const struct way *way, uint64_t seed)
@@ -205,6 +247,7 @@ int main(void)
         cmocka_unit_test(hosts_find_each_other_and_gossip),
         cmocka_unit_test(bad_lines_lose_nothing),
         cmocka_unit_test(a_first_byte_takes_as_few_round_trips_as_it_can),
+        cmocka_unit_test(a_transfer_outlives_a_cut),
         cmocka_unit_test(a_resumed_session_answers_after_one_round_trip),
         cmocka_unit_test(a_session_outlives_its_address),
         cmocka_unit_test(the_same_seed_gives_the_same_run),
