@@ -18,19 +18,26 @@ struct way {
     enum tern_transport transport;
     enum tern_secure_kind secure;
     enum tern_muxer_kind muxer;
+    const char *told_secure; /* what is told of a connection */
+    const char *told_muxer;
     unsigned round_trips; /* from the dial to the first byte of an answer */
 };
 
 static const struct way ways[] = {
-    {"tcp, noise, yamux", TERN_TRANSPORT_TCP, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 3},
-    {"tcp, noise, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_NOISE, TERN_MUXER_MPLEX, 3},
-    {"tcp, tls, yamux", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_YAMUX, 3},
-    {"tcp, tls, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 3},
-    {"ws, noise, yamux", TERN_TRANSPORT_WS, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
-    {"ws, tls, mplex", TERN_TRANSPORT_WS, TERN_SECURE_TLS, TERN_MUXER_MPLEX, 4},
-    {"webtransport", TERN_TRANSPORT_WEBTRANSPORT, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 4},
-    {"quic-v1", TERN_TRANSPORT_QUIC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 2},
-    {"webrtc-direct", TERN_TRANSPORT_WEBRTC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, 6},
+    {"tcp, noise, yamux", TERN_TRANSPORT_TCP, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, "noise", "yamux",
+     3},
+    {"tcp, noise, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_NOISE, TERN_MUXER_MPLEX, "noise", "mplex",
+     3},
+    {"tcp, tls, yamux", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_YAMUX, "tls", "yamux", 3},
+    {"tcp, tls, mplex", TERN_TRANSPORT_TCP, TERN_SECURE_TLS, TERN_MUXER_MPLEX, "tls", "mplex", 3},
+    {"ws, noise, yamux", TERN_TRANSPORT_WS, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, "noise", "yamux",
+     4},
+    {"ws, tls, mplex", TERN_TRANSPORT_WS, TERN_SECURE_TLS, TERN_MUXER_MPLEX, "tls", "mplex", 4},
+    {"webtransport", TERN_TRANSPORT_WEBTRANSPORT, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, "tls+noise",
+     "webtransport", 4},
+    {"quic-v1", TERN_TRANSPORT_QUIC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, "tls", "quic-v1", 2},
+    {"webrtc-direct", TERN_TRANSPORT_WEBRTC, TERN_SECURE_NOISE, TERN_MUXER_YAMUX, "dtls+noise",
+     "webrtc-direct", 6},
 };
 
 static const struct way *way_of(enum tern_transport transport)
@@ -118,6 +125,25 @@ static tern_time first_byte_time(void)
     sim_hosts_run_for(&hosts, 2 * TERN_SECOND);
     assert_int_equal(hosts.hosts[0].echo_got, 1);
     return hosts.hosts[0].echo_first_byte - began;
+}
+
+static void connections_say_how_they_are_made(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TERN_COUNT_OF(ways); i++) {
+        begin_pair(&ways[i], 30 + i, 5 * TERN_MILLISECOND);
+        (void)first_byte_time();
+        for (uint32_t n = 0; n < 2; n++) {
+            struct tern_connection_info info;
+            const struct tern_swarm *swarm = tern_host_core_swarm(hosts.hosts[n].core);
+            assert_true(tern_swarm_connection_info(
+                swarm, tern_swarm_connection_first(swarm, tern_swarm_peer_first(swarm)), &info));
+            assert_int_equal(info.remote.transport, ways[i].transport);
+            assert_string_equal(info.secure, ways[i].told_secure);
+            assert_string_equal(info.muxer, ways[i].told_muxer);
+        }
+        sim_hosts_fini(&hosts);
+    }
 }
 
 static void a_first_byte_takes_as_few_round_trips_as_it_can(void **state)
@@ -246,6 +272,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hosts_find_each_other_and_gossip),
         cmocka_unit_test(bad_lines_lose_nothing),
+        cmocka_unit_test(connections_say_how_they_are_made),
         cmocka_unit_test(a_first_byte_takes_as_few_round_trips_as_it_can),
         cmocka_unit_test(a_transfer_outlives_a_cut),
         cmocka_unit_test(a_resumed_session_answers_after_one_round_trip),

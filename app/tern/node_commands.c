@@ -78,10 +78,20 @@ int command_status(const struct command_options *options)
     return show(options, "/v1/status", print_status);
 }
 
+/* How it is connected: "tcp noise yamux"; "quic-v1 tls" where the transport is the muxer. */
+static void print_way(struct table *table, size_t column, const json_t *peer)
+{
+    const char *transport = command_text(peer, "transport");
+    const char *muxer = command_text(peer, "muxer");
+    bool same = strcmp(transport, muxer) == 0;
+    table_cell(table, column, "%s %s%s%s", transport, command_text(peer, "secure"), same ? "" : " ",
+               same ? "" : muxer);
+}
+
 static void print_peers(const json_t *json)
 {
-    static const char *const names[] = {"DIR", "PEER", "ADDRESS", "AGENT", ">HEIGHT", ">RTT",
-                                        ">IN", ">OUT", ">FAULTS", ">AGE",  NULL};
+    static const char *const names[] = {"DIR",  "PEER", "ADDRESS", "WAY",     "AGENT", ">HEIGHT",
+                                        ">RTT", ">IN",  ">OUT",    ">FAULTS", ">AGE",  NULL};
     struct table table;
     size_t i;
     json_t *peer;
@@ -93,16 +103,17 @@ static void print_peers(const json_t *json)
         table_cell(&table, 0, "%.3s", command_text(peer, "direction"));
         table_cell(&table, 1, "%s", text_short(command_text(peer, "peer_id"), text));
         table_cell(&table, 2, "%s", command_text(peer, "address"));
-        table_cell(&table, 3, "%.24s", command_text(peer, "agent"));
-        table_cell(&table, 4, "%llu", (unsigned long long)command_u64(peer, "height"));
+        print_way(&table, 3, peer);
+        table_cell(&table, 4, "%.24s", command_text(peer, "agent"));
+        table_cell(&table, 5, "%llu", (unsigned long long)command_u64(peer, "height"));
         if (command_u64(peer, "rtt_us") == 0)
-            table_cell(&table, 5, "-");
+            table_cell(&table, 6, "-");
         else
-            table_cell(&table, 5, "%.1f ms", (double)command_u64(peer, "rtt_us") / 1000);
-        table_cell(&table, 6, "%s", text_bytes(command_u64(peer, "bytes_in"), text));
-        table_cell(&table, 7, "%s", text_bytes(command_u64(peer, "bytes_out"), text));
-        table_cell(&table, 8, "%llu", (unsigned long long)command_u64(peer, "faults_weight"));
-        table_cell(&table, 9, "%s", text_duration(command_u64(peer, "age_ms"), text));
+            table_cell(&table, 6, "%.1f ms", (double)command_u64(peer, "rtt_us") / 1000);
+        table_cell(&table, 7, "%s", text_bytes(command_u64(peer, "bytes_in"), text));
+        table_cell(&table, 8, "%s", text_bytes(command_u64(peer, "bytes_out"), text));
+        table_cell(&table, 9, "%llu", (unsigned long long)command_u64(peer, "faults_weight"));
+        table_cell(&table, 10, "%s", text_duration(command_u64(peer, "age_ms"), text));
     }
     table_print(&table, stdout);
     printf("%zu peers\n", table.rows_count - 1);

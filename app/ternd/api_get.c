@@ -91,6 +91,11 @@ void api_status(struct api_request *request, struct api_reply *reply)
     api_json(reply, json);
 }
 
+static json_t *get_way(const char *name)
+{
+    return json_string(name == NULL ? "" : name);
+}
+
 static json_t *get_peer(const struct node_peer *peer)
 {
     json_t *json = json_object();
@@ -98,6 +103,9 @@ static json_t *get_peer(const struct node_peer *peer)
     json_object_set_new(json, "address", json_string(peer->address));
     json_t *agent = json_string(peer->agent);
     json_object_set_new(json, "agent", agent == NULL ? json_string("") : agent);
+    json_object_set_new(json, "transport", get_way(peer->transport));
+    json_object_set_new(json, "secure", get_way(peer->secure));
+    json_object_set_new(json, "muxer", get_way(peer->muxer));
     json_object_set_new(json, "direction", json_string(peer->outbound ? "outbound" : "inbound"));
     json_object_set_new(json, "rtt_us", app_json_u64(peer->rtt_ns / TERN_MICROSECOND));
     json_object_set_new(json, "age_ms", app_json_u64(peer->age_ns / TERN_MILLISECOND));

@@ -79,6 +79,9 @@ struct node_peer {
     char peer_id[NODE_PEER_SIZE];
     char address[NODE_ADDRESS_SIZE];
     char agent[NODE_AGENT_SIZE];
+    const char *transport; /* names of how it is connected; NULL: it has just gone */
+    const char *secure;
+    const char *muxer;
     bool outbound;
     tern_time rtt_ns; /* 0: not measured */
     tern_time age_ns;

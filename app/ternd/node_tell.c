@@ -213,6 +213,9 @@ static void tell_peer(const struct node *node, tern_peer peer, struct node_peer 
     tern_route_multiaddr(&info.remote, &address);
     if (tern_multiaddr_format(tern_multiaddr_view(&address), &w) == TERN_OK)
         tern_writer_terminate(&w);
+    out->transport = tern_transport_name(info.remote.transport);
+    out->secure = info.secure;
+    out->muxer = info.muxer;
     out->outbound = info.outbound;
     out->rtt_ns = info.rtt_ns;
     out->age_ns = tern_time_since(now, info.opened_at);

@@ -190,6 +190,30 @@ TERN_API tern_err tern_host_disconnect(struct tern_host *host, const char *peer)
 /* tern_host_peer copies the id of the i-th connected peer. TERN_ERR_NOT_FOUND past the last. */
 TERN_API tern_err tern_host_peer(struct tern_host *host, size_t i, char text[TERN_PEER_TEXT_SIZE]);
 
+/* One connection. size is set by the caller; see tern_host_options. */
+struct tern_host_connection_info {
+    size_t size; /* sizeof (struct tern_host_connection_info) */
+    char peer[TERN_PEER_TEXT_SIZE];
+    char address[TERN_ADDRESS_TEXT_SIZE]; /* the remote's, without "/p2p/…" */
+    /* How it is made: names as in tern_host_options. A transport that secures and multiplexes by
+     * itself says "tls" (quic-v1), "tls+noise" (webtransport) or "dtls+noise" (webrtc-direct), and
+     * its own name as the muxer. */
+    char transport[24];
+    char secure[24];
+    char muxer[24];
+    bool outbound; /* we dialled */
+    uint64_t age_ns;
+    uint64_t rtt_ns; /* 0: not measured yet */
+    uint64_t bytes_in;
+    uint64_t bytes_out;
+    size_t streams_count;
+};
+
+/* tern_host_connection tells of the i-th connection; those to one peer follow each other, in the
+ * order of tern_host_peer. TERN_ERR_NOT_FOUND past the last; TERN_ERR_INVALID (size). */
+TERN_API tern_err tern_host_connection(struct tern_host *host, size_t i,
+                                       struct tern_host_connection_info *info);
+
 /* tern_host_ping measures a round trip; a PING event with the token follows. TERN_ERR_NOT_FOUND:
  * not connected; FULL. */
 TERN_API tern_err tern_host_ping(struct tern_host *host, const char *peer, uint64_t *token);
@@ -341,7 +365,8 @@ TERN_API void tern_host_answer(struct tern_host *host, uint64_t request,
 
 enum tern_event_kind {
     TERN_EVENT_NONE,
-    TERN_EVENT_PEER_CONNECTED,    /* peer, outbound, text: the remote's address */
+    TERN_EVENT_PEER_CONNECTED,    /* peer, outbound, text: the remote's address; transport, secure,
+                                     muxer */
     TERN_EVENT_PEER_DISCONNECTED, /* peer */
     TERN_EVENT_LISTENING,         /* text: the address, with its port */
     TERN_EVENT_LISTEN_FAILED,     /* text, err */
@@ -379,6 +404,11 @@ struct tern_event {
     uint32_t code;
     bool outbound;                     /* PEER_CONNECTED: we dialled */
     const struct tern_perf_info *perf; /* PERF, PERF_PROGRESS; NULL in others */
+    /* PEER_CONNECTED: how the connection is made; see tern_host_connection_info. "" in others. For
+     * the life of the program. */
+    const char *transport;
+    const char *secure;
+    const char *muxer;
 };
 
 /* tern_host_next_event gives the next event, waiting at most timeout_ms (0: not at all, -1: for

@@ -378,6 +378,18 @@ size_t tern_conn_streams_count(const struct tern_conn *conn)
     return conn->mux.ops == NULL ? 0 : conn->mux.ops->streams_count(conn->mux.self);
 }
 
+enum tern_secure_kind tern_conn_secure_kind(const struct tern_conn *conn)
+{
+    TERN_CHECK(conn->session == NULL && conn->established);
+    return (enum tern_secure_kind)conn->secure_kind;
+}
+
+enum tern_muxer_kind tern_conn_muxer_kind(const struct tern_conn *conn)
+{
+    TERN_CHECK(conn->session == NULL && conn->established);
+    return (enum tern_muxer_kind)conn->muxer_kind;
+}
+
 enum tern_link_form tern_conn_form(const struct tern_conn *conn)
 {
     return (enum tern_link_form)conn->forms;

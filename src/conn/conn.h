@@ -54,6 +54,12 @@ enum tern_secure_kind {
     TERN_SECURE_NOISE_HYBRID, /* post-quantum, where the library has it (secure/noise.h) */
 };
 enum tern_muxer_kind { TERN_MUXER_YAMUX, TERN_MUXER_MPLEX };
+
+/* tern_secure_name is "noise", "tls", "plaintext" or "noise-mlkem768", tern_muxer_name "yamux" or
+ * "mplex": the words of settings and of what is told. */
+const char *tern_secure_name(enum tern_secure_kind kind);
+const char *tern_muxer_name(enum tern_muxer_kind kind);
+
 enum {
     TERN_CONN_PROTOCOLS_OFFERED_MAX = 8,
     TERN_CONN_SECURE_MAX = 4,
@@ -197,6 +203,10 @@ void tern_conn_close(struct tern_conn *conn, tern_time now, uint32_t code);
 
 const struct tern_secure_remote *tern_conn_remote(const struct tern_conn *conn);
 tern_time tern_conn_rtt(const struct tern_conn *conn); /* smoothed; 0: not measured yet */
+/* tern_conn_secure_kind and tern_conn_muxer_kind are what was agreed on; known when it is
+ * established, of a link alone. */
+enum tern_secure_kind tern_conn_secure_kind(const struct tern_conn *conn);
+enum tern_muxer_kind tern_conn_muxer_kind(const struct tern_conn *conn);
 /* tern_conn_form is how its link is wrapped; known when it is established, of a link alone. */
 enum tern_link_form tern_conn_form(const struct tern_conn *conn);
 /* tern_conn_session is the session it was made of; NULL: it was made on a link. */

@@ -91,6 +91,8 @@ struct tern_conn {
     tern_wall_time wall;           /* when it was made; 0: not known */
     struct tern_peer_id *expected; /* NULL: any, or checked already */
     bool private_network;          /* its cipher is on the stack, or there is none to be */
+    uint8_t secure_kind;           /* enum tern_secure_kind, of the channel on the stack */
+    uint8_t muxer_kind;            /* enum tern_muxer_kind, of mux, on a link */
     uint8_t forms;                 /* that the link may have; enum tern_link_form */
     uint8_t sniffed_size;
     uint8_t sniffed[CONN_SNIFF_SIZE]; /* what came while the form was not known */

@@ -15,6 +15,32 @@
 #include "secure/plaintext.h"
 #include "secure/tls.h"
 
+const char *tern_secure_name(enum tern_secure_kind kind)
+{
+    switch (kind) {
+    case TERN_SECURE_NOISE:
+        return "noise";
+    case TERN_SECURE_TLS:
+        return "tls";
+    case TERN_SECURE_PLAINTEXT:
+        return "plaintext";
+    case TERN_SECURE_NOISE_HYBRID:
+        return "noise-mlkem768";
+    }
+    TERN_UNREACHABLE();
+}
+
+const char *tern_muxer_name(enum tern_muxer_kind kind)
+{
+    switch (kind) {
+    case TERN_MUXER_YAMUX:
+        return "yamux";
+    case TERN_MUXER_MPLEX:
+        return "mplex";
+    }
+    TERN_UNREACHABLE();
+}
+
 static struct tern_view upgrade_secure_name(enum tern_secure_kind kind)
 {
     switch (kind) {
@@ -113,11 +139,13 @@ static tern_err upgrade_make_secure(struct tern_conn *conn, enum tern_secure_kin
         break;
     }
     conn_stack_push(conn, channel);
+    conn->secure_kind = (uint8_t)kind;
     return TERN_OK;
 }
 
 static tern_err upgrade_make_muxer(struct tern_conn *conn, tern_time now, enum tern_muxer_kind kind)
 {
+    conn->muxer_kind = (uint8_t)kind;
     switch (kind) {
     case TERN_MUXER_YAMUX:
         return tern_yamux_new(

@@ -18,6 +18,9 @@ struct host_event {
     struct tern_peer_id peer_id;
     tern_token token;
     bool outbound;
+    const char *transport;
+    const char *secure;
+    const char *muxer;
     struct tern_multiaddr address;
 };
 
@@ -56,7 +59,7 @@ static void host_push(struct tern_host_core *core, const struct host_event *even
         tern_metric_add(&core->metrics, TERN_METRIC_HOST_EVENTS_DROPPED, 1);
 }
 
-/* From where to where a peer's first connection goes. */
+/* From where to where a peer's first connection goes, and how. */
 static void host_describe_connection(struct tern_host_core *core, tern_connection connection,
                                      struct host_event *out)
 {
@@ -64,6 +67,9 @@ static void host_describe_connection(struct tern_host_core *core, tern_connectio
     if (!tern_swarm_connection_info(core->swarm, connection, &info))
         return;
     out->outbound = info.outbound;
+    out->transport = tern_transport_name(info.remote.transport);
+    out->secure = info.secure;
+    out->muxer = info.muxer;
     tern_route_multiaddr(&info.remote, &out->address);
 }
 
@@ -282,6 +288,9 @@ static bool host_next_plain(struct tern_host_core *core, struct tern_host_event 
     event->peer_id = plain.peer_id;
     event->token = plain.token;
     event->outbound = plain.outbound;
+    event->transport = plain.transport;
+    event->secure = plain.secure;
+    event->muxer = plain.muxer;
     event->address = plain.address;
     return true;
 }

@@ -81,7 +81,8 @@ TERN_NODISCARD tern_err tern_host_core_keep(struct tern_host_core *core, tern_ti
 
 /* What happened, of all parts. Pointers are borrowed until the next call. */
 enum tern_host_event_kind {
-    TERN_HOST_PEER_UP,   /* peer, peer_id, outbound, address: the remote's */
+    TERN_HOST_PEER_UP,   /* peer, peer_id; of its connection: outbound, transport, secure, muxer,
+                            address: the remote's */
     TERN_HOST_PEER_DOWN, /* peer, peer_id */
     TERN_HOST_LISTENING, /* address */
     TERN_HOST_LISTEN_FAILED,
@@ -102,6 +103,9 @@ struct tern_host_event {
     tern_token token;
     tern_time rtt_ns;
     bool outbound;
+    const char *transport; /* names, as those of tern_connection_info; NULL where there are none */
+    const char *secure;
+    const char *muxer;
     struct tern_multiaddr address;
     struct tern_perf_event perf;
     struct tern_gossip_event gossip;

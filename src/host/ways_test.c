@@ -32,6 +32,24 @@ static void nothing_said_changes_nothing(void **state)
     assert_string_equal(text, "");
 }
 
+/* What is told of connections are the words of the settings. */
+static void names_are_the_same_everywhere(void **state)
+{
+    (void)state;
+    for (enum tern_transport i = 0; i < TERN_TRANSPORT_COUNT; i++) {
+        assert_ok(apply((struct tern_ways){.transports = tern_transport_name(i)}));
+        assert_int_equal(config.transports, TERN_TRANSPORT_BIT(i));
+    }
+    for (int i = 0; i < (tern_mlkem_available() ? 4 : 3); i++) {
+        assert_ok(apply((struct tern_ways){.secure = tern_secure_name((enum tern_secure_kind)i)}));
+        assert_int_equal(config.secure[0], i);
+    }
+    for (int i = 0; i < 2; i++) {
+        assert_ok(apply((struct tern_ways){.muxers = tern_muxer_name((enum tern_muxer_kind)i)}));
+        assert_int_equal(config.muxers[0], i);
+    }
+}
+
 static void what_is_said_is_used_in_that_order(void **state)
 {
     (void)state;
@@ -107,6 +125,7 @@ int main(void)
 #define WAYS(name) cmocka_unit_test_setup(name, setup)
     const struct CMUnitTest tests[] = {
         WAYS(nothing_said_changes_nothing),
+        WAYS(names_are_the_same_everywhere),
         WAYS(what_is_said_is_used_in_that_order),
         WAYS(another_name_is_refused_with_a_list_of_all),
         WAYS(an_empty_name_is_none),

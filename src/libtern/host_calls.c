@@ -157,6 +157,63 @@ tern_err tern_host_peer(struct tern_host *host, size_t i, char text[TERN_PEER_TE
     return peer == 0 ? TERN_ERR_NOT_FOUND : TERN_OK;
 }
 
+static void host_fill_connection(const struct tern_swarm *swarm, tern_time now,
+                                 const struct tern_connection_info *from,
+                                 struct tern_host_connection_info *info)
+{
+    struct tern_multiaddr address;
+    struct tern_writer w = tern_writer_of(info->address, sizeof info->address);
+    host_peer_text(tern_swarm_peer_id(swarm, from->peer), info->peer);
+    tern_route_multiaddr(&from->remote, &address);
+    tern_err err = tern_multiaddr_format(tern_multiaddr_view(&address), &w);
+    TERN_CHECK(err == TERN_OK && tern_writer_terminate(&w));
+    snprintf(info->transport, sizeof info->transport, "%s",
+             tern_transport_name(from->remote.transport));
+    snprintf(info->secure, sizeof info->secure, "%s", from->secure);
+    snprintf(info->muxer, sizeof info->muxer, "%s", from->muxer);
+    info->outbound = from->outbound;
+    info->age_ns = tern_time_since(now, from->opened_at);
+    info->rtt_ns = from->rtt_ns;
+    info->bytes_in = from->bytes_in;
+    info->bytes_out = from->bytes_out;
+    info->streams_count = from->streams_count;
+}
+
+/* The i-th of all connections, peer by peer; 0: there are fewer. */
+static tern_connection host_connection_at(const struct tern_swarm *swarm, size_t i)
+{
+    for (tern_peer peer = tern_swarm_peer_first(swarm); peer != 0;
+         peer = tern_swarm_peer_next(swarm, peer))
+        for (tern_connection c = tern_swarm_connection_first(swarm, peer); c != 0;
+             c = tern_swarm_connection_next(swarm, c))
+            if (i-- == 0)
+                return c;
+    return 0;
+}
+
+tern_err tern_host_connection(struct tern_host *host, size_t i,
+                              struct tern_host_connection_info *out)
+{
+    enum {
+        SIZE_MIN =
+            offsetof(struct tern_host_connection_info, streams_count) + sizeof out->streams_count
+    };
+    struct tern_host_connection_info info = {.size = out->size};
+    struct tern_connection_info from;
+    if (out->size < SIZE_MIN || out->size > sizeof info)
+        return TERN_ERR_INVALID;
+    tern_time now = host_enter(host);
+    const struct tern_swarm *swarm = tern_host_core_swarm(host->core);
+    bool found = tern_swarm_connection_info(swarm, host_connection_at(swarm, i), &from);
+    if (found)
+        host_fill_connection(swarm, now, &from, &info);
+    host_leave(host, now);
+    if (!found)
+        return TERN_ERR_NOT_FOUND;
+    memcpy(out, &info, info.size);
+    return TERN_OK;
+}
+
 tern_err tern_host_ping(struct tern_host *host, const char *text, uint64_t *token)
 {
     struct tern_ping_request request = {.timeout_ns = HOST_PING_TIMEOUT_NS};

@@ -119,6 +119,16 @@ static void event_perf(struct tern_host *host, const struct tern_perf_event *fro
     event->perf = &host->event_perf;
 }
 
+/* How the connection is made; nothing, when it has gone again. */
+static void event_way(const struct tern_host_event *from, struct tern_event *event)
+{
+    if (from->transport == NULL)
+        return;
+    event->transport = from->transport;
+    event->secure = from->secure;
+    event->muxer = from->muxer;
+}
+
 static void event_fill(struct tern_host *host, const struct tern_host_event *from,
                        struct tern_event *event)
 {
@@ -130,6 +140,7 @@ static void event_fill(struct tern_host *host, const struct tern_host_event *fro
     case TERN_HOST_PEER_UP:
         event->kind = TERN_EVENT_PEER_CONNECTED;
         event->outbound = from->outbound;
+        event_way(from, event);
         event->text = event_address(host, &from->address);
         break;
     case TERN_HOST_PEER_DOWN:
@@ -227,7 +238,8 @@ tern_err tern_host_next_event(struct tern_host *host, struct tern_event *event, 
     tern_time deadline = timeout_ms < 0
                              ? TERN_TIME_NEVER
                              : tern_loop_now() + (tern_time)timeout_ms * TERN_MILLISECOND;
-    *event = (struct tern_event){.peer = "", .author = "", .text = ""};
+    *event = (struct tern_event){
+        .peer = "", .author = "", .text = "", .transport = "", .secure = "", .muxer = ""};
     pthread_mutex_lock(&host->lock);
     bool got = event_take(host, event);
     bool in_time = timeout_ms != 0;

@@ -104,6 +104,31 @@ static void two_hosts_connect_and_know_each_other(void **state)
     assert_true(strncmp(info.observed_address, "/ip4/127.0.0.1/tcp/", 19) == 0);
 }
 
+static void connections_say_how_they_are_made(void **state)
+{
+    struct pair *p = *state;
+    struct tern_host_connection_info info = {.size = sizeof info};
+    assert_int_equal(tern_host_connection(p->a, 0, &info), TERN_ERR_NOT_FOUND);
+    pair_connect(p);
+    const struct tern_event *event = wait_for(p, p->a, TERN_EVENT_PEER_CONNECTED);
+    assert_string_equal(event->transport, "tcp");
+    assert_string_equal(event->secure, "noise");
+    assert_string_equal(event->muxer, "yamux");
+    assert_string_equal(wait_for(p, p->a, TERN_EVENT_IDENTIFIED)->transport, "");
+    ASSERT_OK(tern_host_connection(p->b, 0, &info));
+    assert_string_equal(info.peer, tern_host_peer_id(p->a));
+    assert_true(strncmp(p->address, info.address, strlen(info.address)) == 0);
+    assert_string_equal(info.transport, "tcp");
+    assert_string_equal(info.secure, "noise");
+    assert_string_equal(info.muxer, "yamux");
+    assert_true(info.outbound && info.age_ns > 0 && info.bytes_in > 0 && info.bytes_out > 0);
+    assert_int_equal(tern_host_connection(p->b, 1, &info), TERN_ERR_NOT_FOUND);
+    info.size--;
+    assert_int_equal(tern_host_connection(p->b, 0, &info), TERN_ERR_INVALID);
+    info.size = sizeof info + 1;
+    assert_int_equal(tern_host_connection(p->b, 0, &info), TERN_ERR_INVALID);
+}
+
 static void a_ping_comes_back(void **state)
 {
     struct pair *p = *state;
@@ -519,6 +544,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(two_hosts_connect_and_know_each_other, setup, teardown),
+        cmocka_unit_test_setup_teardown(connections_say_how_they_are_made, setup, teardown),
         cmocka_unit_test_setup_teardown(a_ping_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(a_measurement_counts_and_times_both_ways, setup, teardown),
         cmocka_unit_test_setup_teardown(a_measurement_by_time_tells_of_its_progress, setup,

@@ -319,6 +319,22 @@ tern_connection tern_swarm_connection_next(const struct tern_swarm *s, tern_conn
     return TERN_LIST_ENTRY(c->siblings.next, struct swarm_conn, siblings)->handle;
 }
 
+/* peers_tell_way names what secures a connection and carries its streams. */
+static void peers_tell_way(const struct swarm_conn *c, struct tern_connection_info *info)
+{
+    static const char *const sessions[TERN_TRANSPORT_COUNT] = {
+        [TERN_TRANSPORT_QUIC] = "tls",
+        [TERN_TRANSPORT_WEBTRANSPORT] = "tls+noise",
+        [TERN_TRANSPORT_WEBRTC] = "dtls+noise",
+    };
+    bool session = tern_conn_session(c->core) != NULL;
+    info->secure =
+        session ? sessions[c->transport] : tern_secure_name(tern_conn_secure_kind(c->core));
+    info->muxer = session ? tern_transport_name(c->transport)
+                          : tern_muxer_name(tern_conn_muxer_kind(c->core));
+    TERN_CHECK(info->secure != NULL);
+}
+
 bool tern_swarm_connection_info(const struct tern_swarm *s, tern_connection handle,
                                 struct tern_connection_info *info)
 {
@@ -338,6 +354,7 @@ bool tern_swarm_connection_info(const struct tern_swarm *s, tern_connection hand
         .bytes_in = c->bytes_in,
         .bytes_out = c->bytes_out,
     };
+    peers_tell_way(c, info);
     tern_quality_read(&c->quality, &info->quality);
     return true;
 }

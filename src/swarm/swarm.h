@@ -419,6 +419,10 @@ struct tern_connection_info {
     bool outbound;
     struct tern_endpoint local;
     struct tern_route remote;
+    /* How it is secured and multiplexed. Of a session: "tls" (QUIC), "tls+noise" (WebTransport),
+     * "dtls+noise" (WebRTC), and the transport's own name. */
+    const char *secure;
+    const char *muxer;
     tern_time opened_at;
     tern_time rtt_ns;
     size_t streams_count;

@@ -198,6 +198,9 @@ def check_peers(test, node, other):
               lambda: len(node.api.get("/v1/peers").json["peers"]) == 1)
     peer = node.api.get("/v1/peers").json["peers"][0]
     test.equal(peer["peer_id"], other.place["peer_id"], "peers: who it is")
+    test.equal([peer["transport"], peer["secure"], peer["muxer"]], ["tcp", "noise", "yamux"],
+               "peers: how it is connected")
+    test.check("tcp noise yamux" in tern(test, node, "peers").stdout, "tern peers: how")
     test.wait("the second node catches up",
               lambda: other.api.get("/v1/head").json["height"]
               >= node.api.get("/v1/head").json["height"] - 1)
