@@ -67,6 +67,23 @@ struct tern_certificate_options {
 TERN_NODISCARD tern_err tern_certificate_make(const struct tern_certificate_options *options,
                                               struct tern_certificate *certificate);
 
+/* What signs with a certificate's own key, for a TLS library whose own signatures take longer.
+ * Read-only: any number of threads may sign at once. */
+struct tern_openssl_key;
+
+/* tern_certificate_signer_open makes one, to be ended by close; the certificate may go before.
+ * TERN_ERR_MEMORY. */
+TERN_NODISCARD tern_err tern_certificate_signer_open(const struct tern_certificate *certificate,
+                                                     struct tern_openssl_key **signer);
+
+/* tern_certificate_signer_sign appends an ECDSA signature in DER, at most TERN_SIGNATURE_SIZE_MAX
+ * bytes. OpenSSL draws the nonce from its own entropy. TERN_ERR_MEMORY, TERN_ERR_INTERNAL. */
+TERN_NODISCARD tern_err tern_certificate_signer_sign(const struct tern_openssl_key *signer,
+                                                     const uint8_t digest[TERN_SHA256_SIZE],
+                                                     struct tern_writer *signature);
+
+void tern_certificate_signer_close(struct tern_openssl_key *signer);
+
 /* tern_certificate_fini wipes the key and frees. */
 void tern_certificate_fini(struct tern_certificate *certificate);
 

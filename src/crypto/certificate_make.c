@@ -206,6 +206,24 @@ tern_err tern_certificate_make(const struct tern_certificate_options *options,
     return err;
 }
 
+tern_err tern_certificate_signer_open(const struct tern_certificate *certificate,
+                                      struct tern_openssl_key **signer)
+{
+    return tern_ecdsa_of_secret(certificate->key + sizeof pkcs8_head, signer);
+}
+
+tern_err tern_certificate_signer_sign(const struct tern_openssl_key *signer,
+                                      const uint8_t digest[TERN_SHA256_SIZE],
+                                      struct tern_writer *signature)
+{
+    return tern_openssl_sign(tern_openssl_key_pkey(signer), false, digest, signature);
+}
+
+void tern_certificate_signer_close(struct tern_openssl_key *signer)
+{
+    tern_openssl_key_unref(signer);
+}
+
 void tern_certificate_fini(struct tern_certificate *certificate)
 {
     tern_mem_free(certificate->mem, certificate->der, certificate->der_size);

@@ -224,6 +224,13 @@ tern_err tern_ecdsa_generate(struct tern_random *random, uint8_t secret[TERN_ECD
     return err == TERN_ERR_BAD_KEY ? TERN_ERR_MEMORY : err;
 }
 
+tern_err tern_ecdsa_of_secret(const uint8_t secret[TERN_ECDSA_SECRET_SIZE],
+                              struct tern_openssl_key **key)
+{
+    uint8_t point[ECDSA_POINT_SIZE];
+    return ecdsa_make_pair(secret, point, key);
+}
+
 void tern_ecdsa_encode_private(const struct tern_openssl_key *key,
                                const uint8_t secret[TERN_ECDSA_SECRET_SIZE],
                                struct tern_writer *data)

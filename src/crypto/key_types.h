@@ -70,6 +70,9 @@ TERN_NODISCARD tern_err tern_ecdsa_decode_private(struct tern_view data,
 TERN_NODISCARD tern_err tern_ecdsa_generate(struct tern_random *random,
                                             uint8_t secret[TERN_ECDSA_SECRET_SIZE],
                                             struct tern_openssl_key **key);
+/* tern_ecdsa_of_secret makes the pair of a secret. TERN_ERR_BAD_KEY: it is none. */
+TERN_NODISCARD tern_err tern_ecdsa_of_secret(const uint8_t secret[TERN_ECDSA_SECRET_SIZE],
+                                             struct tern_openssl_key **key);
 void tern_ecdsa_encode_private(const struct tern_openssl_key *key,
                                const uint8_t secret[TERN_ECDSA_SECRET_SIZE],
                                struct tern_writer *data);

@@ -11,6 +11,7 @@
 #include "crypto/sha256.h"
 #include "quic/quic.h"
 #include "quic/quic_partial_reset.h"
+#include "secure/gnutls.h"
 
 /* AES-128-GCM first, whatever the remote prefers: it is what GnuTLS is fast at. */
 static const char tls_priority[] =
@@ -68,26 +69,6 @@ struct quic_tls {
     uint32_t ticket_lifetime_s;
 };
 
-static gnutls_datum_t tls_datum(struct tern_view view)
-{
-    /* GnuTLS has no constant datum; it does not change what these are given to. */
-    union {
-        const uint8_t *in;
-        uint8_t *out;
-    } data = {.in = view.data};
-    return (gnutls_datum_t){.data = data.out, .size = (unsigned)view.size};
-}
-
-static struct tern_view tls_view(const gnutls_datum_t *datum)
-{
-    return tern_view_of(datum->data, datum->size);
-}
-
-static tern_err tls_error(int code)
-{
-    return code == GNUTLS_E_MEMORY_ERROR ? TERN_ERR_MEMORY : TERN_ERR_INTERNAL;
-}
-
 static struct quic_tls *tls_of(gnutls_session_t session)
 {
     ngtcp2_crypto_conn_ref *ref = gnutls_session_get_ptr(session);
@@ -119,21 +100,6 @@ static int tls_show(struct quic_tls *tls, struct tls_credentials *credentials)
     return gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, credentials->certificate);
 }
 
-static int tls_credentials_fill(struct tls_credentials *credentials,
-                                const struct tern_certificate *certificate)
-{
-    const gnutls_datum_t der = tls_datum(tern_view_of(certificate->der, certificate->der_size));
-    const gnutls_datum_t key = tls_datum(tern_view_of(certificate->key, TERN_CERTIFICATE_KEY_SIZE));
-    int code = gnutls_certificate_allocate_credentials(&credentials->certificate);
-    if (code != 0)
-        return code;
-    code = gnutls_certificate_set_x509_key_mem(credentials->certificate, &der, &key,
-                                               GNUTLS_X509_FMT_DER);
-    if (code < 0)
-        gnutls_certificate_free_credentials(credentials->certificate);
-    return code < 0 ? code : 0;
-}
-
 tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn alpn,
                            const struct tern_certificate *certificate)
 {
@@ -142,10 +108,10 @@ tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn a
         return TERN_ERR_MEMORY;
     credentials->mem = identity->mem;
     credentials->refs = 1;
-    int code = tls_credentials_fill(credentials, certificate);
-    if (code != 0) {
+    tern_err err = tern_gnutls_credentials_new(certificate, &credentials->certificate);
+    if (err != TERN_OK) {
         tern_mem_free(identity->mem, credentials, sizeof *credentials);
-        return tls_error(code);
+        return err;
     }
     gnutls_certificate_set_verify_function(credentials->certificate, tls_verify);
     tls_credentials_unref(identity->credentials[alpn]);
@@ -170,12 +136,12 @@ static tern_err identity_fill(struct tern_quic_identity *identity, struct tern_r
     int code = gnutls_priority_init(&identity->priority, tls_priority, NULL);
     if (code != 0) {
         identity->priority = NULL;
-        return tls_error(code);
+        return tern_gnutls_error(code);
     }
     code = gnutls_certificate_allocate_credentials(&identity->nobody);
     if (code != 0) {
         identity->nobody = NULL;
-        return tls_error(code);
+        return tern_gnutls_error(code);
     }
     gnutls_certificate_set_verify_function(identity->nobody, tls_verify);
     identity_secret(identity, host_key);
@@ -238,7 +204,7 @@ static int tls_flight(void *context, time_t expires, const gnutls_datum_t *key,
     (void)data;
     if (server->epoch == NULL)
         return GNUTLS_E_DB_ERROR;
-    bool fresh = quic_replay_take(server->replay, server->epoch, tls_view(key));
+    bool fresh = quic_replay_take(server->replay, server->epoch, tern_gnutls_view(key));
     return fresh ? 0 : GNUTLS_E_DB_ENTRY_EXISTS;
 }
 
@@ -255,7 +221,7 @@ tern_err quic_tls_server_new(struct tern_mem *mem, struct quic_replay *replay,
     if (code != 0) {
         tern_mem_free(mem, s, sizeof *s);
         *server = NULL;
-        return tls_error(code);
+        return tern_gnutls_error(code);
     }
     /* Its own window, which begins anew with its clock, would refuse every ticket that is older;
      * ours lasts as long as the tickets' keys. */
@@ -304,7 +270,7 @@ static int tls_choose_key(struct quic_tls *tls, const gnutls_datum_t *hello)
     const struct quic_replay_epoch *epoch = server->epoch;
     if (epoch == NULL)
         epoch = quic_replay_current(server->replay, *tls->now);
-    const gnutls_datum_t key = tls_datum(tern_view_of(epoch->key, sizeof epoch->key));
+    const gnutls_datum_t key = tern_gnutls_datum(tern_view_of(epoch->key, sizeof epoch->key));
     return gnutls_session_ticket_enable_server(tls->session, &key);
 }
 
@@ -317,7 +283,7 @@ struct tls_new_ticket {
 
 static bool tls_parse_ticket(const gnutls_datum_t *message, struct tls_new_ticket *parsed)
 {
-    struct tern_reader r = tern_reader_of(tls_view(message));
+    struct tern_reader r = tern_reader_of(tern_gnutls_view(message));
     uint32_t age_add;
     uint8_t nonce_size = 0;
     uint16_t size = 0;
@@ -468,11 +434,11 @@ static tern_err tls_set_alpn(struct quic_tls *tls, const enum quic_alpn *only)
     for (size_t i = 0; i < QUIC_ALPN_COUNT; i++) {
         bool wanted = only == NULL ? tls->identity->credentials[i] != NULL : *only == i;
         if (wanted)
-            names[count++] = tls_datum(tern_view_str(tls_alpn_names[i]));
+            names[count++] = tern_gnutls_datum(tern_view_str(tls_alpn_names[i]));
     }
     unsigned flags = GNUTLS_ALPN_MANDATORY | GNUTLS_ALPN_SERVER_PRECEDENCE;
     int code = gnutls_alpn_set_protocols(tls->session, names, count, flags);
-    return code == 0 ? TERN_OK : tls_error(code);
+    return code == 0 ? TERN_OK : tern_gnutls_error(code);
 }
 
 /* tls_hello is called when a server has read the ClientHello: the ALPN is chosen. */
@@ -483,7 +449,7 @@ static int tls_hello(gnutls_session_t session)
     if (gnutls_alpn_get_selected_protocol(session, &name) != 0)
         return GNUTLS_E_NO_APPLICATION_PROTOCOL;
     for (size_t i = 0; i < QUIC_ALPN_COUNT; i++) {
-        if (!tern_view_equal(tls_view(&name), tern_view_str(tls_alpn_names[i])))
+        if (!tern_view_equal(tern_gnutls_view(&name), tern_view_str(tls_alpn_names[i])))
             continue;
         bool mutual = i == QUIC_ALPN_LIBP2P;
         gnutls_certificate_server_set_request(session,
@@ -507,7 +473,7 @@ static tern_err tls_setup_server(struct quic_tls *tls, const struct quic_tls_opt
     if (options->early) {
         int code = gnutls_record_set_max_early_data_size(session, UINT32_MAX);
         if (code != 0)
-            return tls_error(code);
+            return tern_gnutls_error(code);
         gnutls_anti_replay_enable(session, options->server->anti_replay);
     }
     return tls_set_alpn(tls, NULL);
@@ -523,7 +489,7 @@ static tern_err tls_setup_client(struct quic_tls *tls, const struct quic_tls_opt
         shows ? tls_show(tls, options->identity->credentials[QUIC_ALPN_LIBP2P])
               : gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, options->identity->nobody);
     if (code != 0)
-        return tls_error(code);
+        return tern_gnutls_error(code);
     if (options->server_name.size > 0 &&
         gnutls_server_name_set(session, GNUTLS_NAME_DNS, options->server_name.data,
                                options->server_name.size) != 0)
@@ -543,14 +509,14 @@ static tern_err tls_setup(struct quic_tls *tls, const struct quic_tls_options *o
     int code = gnutls_init(&tls->session, flags);
     if (code != 0) {
         tls->session = NULL;
-        return tls_error(code);
+        return tern_gnutls_error(code);
     }
     gnutls_session_set_ptr(tls->session, &tls->ref);
     gnutls_handshake_set_hook_function(tls->session, GNUTLS_HANDSHAKE_ANY, GNUTLS_HOOK_BOTH,
                                        tls_message);
     code = gnutls_priority_set(tls->session, options->identity->priority);
     if (code != 0)
-        return tls_error(code);
+        return tern_gnutls_error(code);
     tern_err err =
         options->server != NULL ? tls_setup_server(tls, options) : tls_setup_client(tls, options);
     if (err == TERN_OK)
@@ -611,7 +577,7 @@ tern_err quic_tls_judge(struct quic_tls *tls)
         tls->owner->refused(tls->owner->self, TERN_FAULT_QUIC_CERTIFICATES);
         return TERN_ERR_PROTOCOL;
     }
-    TERN_TRY(tls->owner->certificate(tls->owner->self, tls_view(&list[0])));
+    TERN_TRY(tls->owner->certificate(tls->owner->self, tern_gnutls_view(&list[0])));
     tls->judged = true;
     return TERN_OK;
 }
@@ -620,7 +586,7 @@ bool quic_tls_spoken(const struct quic_tls *tls, enum quic_alpn alpn)
 {
     gnutls_datum_t name;
     return gnutls_alpn_get_selected_protocol(tls->session, &name) == 0 &&
-           tern_view_equal(tls_view(&name), tern_view_str(tls_alpn_names[alpn]));
+           tern_view_equal(tern_gnutls_view(&name), tern_view_str(tls_alpn_names[alpn]));
 }
 
 bool quic_tls_resumed(const struct quic_tls *tls)
@@ -644,7 +610,7 @@ bool quic_tls_ticket(struct quic_tls *tls, struct tern_writer *out)
     gnutls_datum_t data;
     if (gnutls_session_get_data2(tls->session, &data) != 0)
         return false;
-    tern_writer_bytes(out, tls_view(&data));
+    tern_writer_bytes(out, tern_gnutls_view(&data));
     gnutls_memset(data.data, 0, data.size);
     gnutls_free(data.data);
     return tern_writer_ok(out);

@@ -347,6 +347,7 @@ static tern_err tls_job_done(void *self, tern_time now, struct tern_job *job)
     tls->suite = peer->suite;
     tls->send = peer->send;
     tls->receive = peer->receive;
+    tls->plaintext_max = peer->plaintext_max;
     tls->remote_id = peer->remote_id;
     tls->remote_key = peer->remote_key; /* moved */
     peer->has_remote = false;
@@ -431,7 +432,7 @@ static struct tern_span tls_seal_begin(void *self, struct tern_writer *out)
         return (struct tern_span){.data = NULL};
     return (struct tern_span){
         .data = out->data + out->size + TERN_TLS_HEADER_SIZE,
-        .size = tern_min_size(left - TERN_TLS_OVERHEAD, TERN_TLS_PLAINTEXT_MAX),
+        .size = tern_min_size(left - TERN_TLS_OVERHEAD, tls->plaintext_max),
     };
 }
 

@@ -18,14 +18,15 @@
  * only to the peer it meant to reach. It is done before the responder has judged it: a refusal
  * comes as an alert in place of the first data (TLS_REFUSED).
  *
- * OpenSSL does the handshake, in jobs (tls_handshake.h); an initiator's first message is made
- * inline (100 us, one key generation), so that it rides with the negotiation. Then its object is
- * freed and records are our own (tls_record.h): sealed and opened in place. Through OpenSSL a byte
- * is copied twice on either way, which costs as much as half of its encryption, and an idle
- * connection holds 20 KiB; so it holds sizeof(struct tern_tls), about 700 bytes, and the remote's
+ * GnuTLS does the handshake, in jobs (tls_handshake.h); an initiator's first message is made inline
+ * (one key generation), so that it rides with the negotiation. Then its session is freed and
+ * records are our own (tls_record.h): sealed and opened in place. Through a library a byte is
+ * copied twice on either way, which costs as much as half of its encryption, and an idle connection
+ * holds its buffers; so it holds sizeof(struct tern_tls), about 700 bytes, and the remote's
  * identity.
  *
- * Records hold at most 16 KiB of plaintext; seal_begin gives room for one. A record that lies whole
+ * Records hold at most 16 KiB of plaintext, or what the remote said that it takes (RFC 8449, RFC
+ * 6066); seal_begin gives room for one. A record that lies whole
  * in what recv is given is decrypted there; one that comes in part is put together in a chunk of
  * its size. Keys are updated after 2^24 records in either direction, and when the remote asks.
  *
@@ -37,7 +38,7 @@
  * refuses; the wrong peer; an ALPN that was not offered; what RFC 8446 forbids; more than
  * TERN_TLS_IDLE_RECORDS_MAX records in a row without data.
  *
- * Not thread safe, except that a job runs anywhere. OpenSSL draws its own entropy. Specification:
+ * Not thread safe, except that a job runs anywhere. GnuTLS draws its own entropy. Specification:
  * libp2p/specs tls/tls.md, connections/inlined-muxer-negotiation.md; RFC 8446; RFC 7301.
  */
 #ifndef TERN_SECURE_TLS_H
@@ -50,9 +51,13 @@
 #define TERN_TLS_PROTOCOL_ID "/tls/1.0.0"
 
 struct tern_aead_engine;
+struct gnutls_priority_st;
+struct gnutls_certificate_credentials_st;
 
+/* GnuTLS has places for 8 protocols of up to 31 bytes; one is "libp2p". */
 enum {
-    TERN_TLS_MUXERS_MAX = 8,
+    TERN_TLS_MUXERS_MAX = 7,
+    TERN_TLS_MUXER_NAME_SIZE_MAX = 31,
     TERN_TLS_ROOM_MIN = 64, /* seal_begin gives no less than this */
     TERN_TLS_IDLE_RECORDS_MAX = 32,
 };
@@ -61,7 +66,8 @@ enum {
  * outlives the channels. */
 struct tern_tls_identity {
     struct tern_certificate certificate;
-    struct tern_tls_context context;
+    struct gnutls_priority_st *priority;
+    struct gnutls_certificate_credentials_st *credentials;
 };
 
 struct tern_tls_identity_options {
@@ -72,7 +78,7 @@ struct tern_tls_identity_options {
 };
 
 /* tern_tls_identity_init makes the certificate and signs it with the host's key. Slow (two
- * signatures). TERN_ERR_MEMORY; what signing returns; TERN_ERR_INTERNAL: OpenSSL lacks what TLS 1.3
+ * signatures). TERN_ERR_MEMORY; what signing returns; TERN_ERR_INTERNAL: GnuTLS lacks what TLS 1.3
  * needs. Nothing to fini on error. */
 TERN_NODISCARD tern_err tern_tls_identity_init(struct tern_tls_identity *identity,
                                                const struct tern_tls_identity_options *options);
@@ -89,7 +95,7 @@ struct tern_tls_options {
     const struct tern_tls_identity *identity;
     const struct tern_peer_id *expected_peer; /* NULL: anyone; copied */
     const struct tern_view *muxers; /* in order of preference; the list is copied, the names (1 to
-                                       255 bytes, checked) are borrowed */
+                                       TERN_TLS_MUXER_NAME_SIZE_MAX bytes, checked) are borrowed */
     size_t muxers_count;            /* .. TERN_TLS_MUXERS_MAX */
     tern_wall_time wall;            /* for the remote certificate's validity; 0: not known */
 };

@@ -1,6 +1,7 @@
 /*
- * The handshake of TLS by OpenSSL, a step at a time in jobs. For tls.c and web_tls.c, which say by
- * their contexts' callbacks what is asked of the other end.
+ * The handshake of TLS, a step at a time in jobs: records in, our flights out, and between them an
+ * engine, which is a TLS library behind one function. GnuTLS is that of libp2p's TLS (tls_peer.c),
+ * OpenSSL that of the web's (web_tls_openssl.h); here is what knows neither.
  *
  *     recv: whole records ─► JOB_READY ─ next gave it out ─► JOB_AWAY ─ settle ─┬─► WAIT
  *                                                                               └─► COMPLETE
@@ -10,18 +11,14 @@
  * that lie behind the first one copies go to the job; recv takes them off its caller only when it
  * is known that they belonged to the handshake, so that what follows it is decrypted where it lies.
  *
- * Between JOB_READY and settle the job alone touches the SSL object, the records and our flight.
- * The job takes no memory of ours; OpenSSL's own, about 20 KiB for a handshake, is outside of any
+ * Between JOB_READY and settle the job alone touches the engine, the records and our flight. The
+ * job takes no memory of ours; the library's own, about 20 KiB for a handshake, is outside of any
  * account.
  */
 #ifndef TERN_SECURE_TLS_HANDSHAKE_H
 #define TERN_SECURE_TLS_HANDSHAKE_H
 
 #include "secure/channel.h"
-
-struct ssl_st;
-struct ssl_ctx_st;
-struct bio_method_st;
 
 enum {
     TERN_TLS_HEADER_SIZE = 5,
@@ -37,31 +34,18 @@ enum tern_tls_type {
     TERN_TLS_APPLICATION_DATA = 23,
 };
 
-/* ---- OpenSSL over memory ---- */
+/* ---- what an engine reads and writes ---- */
 
-/* What an SSL object reads and writes, set by whoever calls it, for the call. */
+/* Set by whoever calls the engine, for the call. */
 struct tern_tls_pipe {
     struct tern_view in[2];  /* one behind the other; advanced by reading */
     struct tern_writer *out; /* NULL: nothing may be written */
 };
 
-/* A context and the methods of its memory. Read-only after init, also by jobs. */
-struct tern_tls_context {
-    struct ssl_ctx_st *ssl;
-    struct bio_method_st *bio;
-};
-
-/* tern_tls_context_init makes a context for both roles, without tickets, compression,
- * renegotiation, early data, or trust in anything. TERN_ERR_MEMORY. */
-TERN_NODISCARD tern_err tern_tls_context_init(struct tern_tls_context *context);
-void tern_tls_context_fini(struct tern_tls_context *context);
-
-/* tern_tls_error tells what the failure of an SSL call means, from the thread's error queue, which
- * it empties: an error, and in *fault the peer's, if it is its. */
-tern_err tern_tls_error(tern_fault *fault);
-
-/* tern_tls_record_error tells it of a call that has read a record behind the handshake. */
-tern_err tern_tls_record_error(tern_fault *fault);
+/* tern_tls_pipe_read takes at most size bytes off the input, and returns how many: 0, there are no
+ * more. tern_tls_pipe_write adds bytes to the output, as many as fit, and returns how many. */
+size_t tern_tls_pipe_read(struct tern_tls_pipe *pipe, void *data, size_t size);
+size_t tern_tls_pipe_write(struct tern_tls_pipe *pipe, struct tern_view bytes);
 
 /* ---- handshake ---- */
 
@@ -77,10 +61,9 @@ struct tern_tls_handshake {
     struct tern_mem *mem;
     enum tern_role role;
     enum tern_tls_step step;
-    struct ssl_st *ssl; /* owned, unless complete has taken it */
     struct tern_tls_pipe pipe;
     bool heard; /* a record of the remote's has been taken */
-    bool done;  /* the job found the handshake complete */
+    bool done;  /* the engine found the handshake complete */
 
     uint8_t header[TERN_TLS_HEADER_SIZE]; /* of a record that has come in part */
     uint8_t header_bytes;
@@ -91,30 +74,32 @@ struct tern_tls_handshake {
     struct tern_writer out; /* our flight */
     size_t out_sent;
 
-    /* complete is called by the job when the handshake is done; its error is the handshake's. */
-    tern_err (*complete)(struct tern_tls_handshake *handshake);
-    tern_err err; /* what the job found; callbacks of the context may set both before */
+    /* run is the engine: by the pipe it reads records, whole ones, and writes our flight, as far as
+     * it goes, and sets done when the handshake is complete; of what lies behind that it reads
+     * nothing. An error is the handshake's, and fault says if it is the peer's; then what it has
+     * written is the alert that tells it, unless it was done. */
+    tern_err (*run)(struct tern_tls_handshake *handshake);
+    tern_err err; /* what the job found; callbacks of the engine may set both before it returns */
     tern_fault fault;
 };
 
 struct tern_tls_handshake_options {
     enum tern_role role;
     struct tern_mem *mem;
-    const struct tern_tls_context *context;
     size_t flight_size_max; /* most that we say at once */
-    tern_err (*complete)(struct tern_tls_handshake *handshake);
+    tern_err (*run)(struct tern_tls_handshake *handshake);
     tern_time cost_ns; /* of a job */
 };
 
-/* tern_tls_handshake_init makes the SSL object, whose app data is the handshake. TERN_ERR_MEMORY,
- * and then there is nothing to fini. */
+/* tern_tls_handshake_init takes the room for our flights. TERN_ERR_MEMORY, and then there is
+ * nothing to fini. */
 TERN_NODISCARD tern_err tern_tls_handshake_init(struct tern_tls_handshake *handshake,
                                                 const struct tern_tls_handshake_options *options);
 
-/* tern_tls_handshake_start makes an initiator's first flight. An error of tern_tls_error. */
+/* tern_tls_handshake_start makes an initiator's first flight. What run returns. */
 TERN_NODISCARD tern_err tern_tls_handshake_start(struct tern_tls_handshake *handshake);
 
-/* tern_tls_handshake_fini frees and wipes. The job must not be away. */
+/* tern_tls_handshake_fini frees and wipes; the engine is its owner's. The job must not be away. */
 void tern_tls_handshake_fini(struct tern_tls_handshake *handshake);
 
 /* tern_tls_handshake_recv takes bytes of the remote's while the step is WAIT (checked); JOB_READY
@@ -124,7 +109,7 @@ TERN_NODISCARD tern_err tern_tls_handshake_recv(struct tern_tls_handshake *hands
                                                 struct tern_view in, size_t *used);
 
 /* tern_tls_handshake_record goes on to frame records when the handshake is COMPLETE (checked), for
- * who leaves them to OpenSSL. It takes bytes up to the end of one, and *record is that one with its
+ * who leaves them to the engine. It takes bytes up to the end of one, and *record is that one with its
  * header: where it lies in the input (no chunk), or in a chunk that lives until the next call;
  * empty: more has to come. Errors as of recv. */
 TERN_NODISCARD tern_err tern_tls_handshake_record(struct tern_tls_handshake *handshake,

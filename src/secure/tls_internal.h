@@ -1,6 +1,5 @@
 /*
- * The structs behind a TLS channel, for tls.c, tls_identity.c and tests that set a counter near its
- * end.
+ * The structs behind a TLS channel, for tls.c, tls_peer.c and tests that set a counter near its end.
  */
 #ifndef TERN_SECURE_TLS_INTERNAL_H
 #define TERN_SECURE_TLS_INTERNAL_H
@@ -8,11 +7,16 @@
 #include "secure/tls.h"
 #include "secure/tls_record.h"
 
+struct gnutls_session_int;
+
 enum { TERN_TLS_SECRETS = 2 }; /* the initiator's and the responder's, by role */
 
 /* The handshake with one peer, and what its job found. */
 struct tern_tls_peer {
     struct tern_tls_handshake handshake;
+    struct gnutls_session_int *session; /* owned; NULL when the handshake is complete */
+    size_t record_left; /* of the record that it reads */
+    bool encrypted;     /* so are all records from here on */
     struct tern_peer_id expected; /* none: anyone */
     tern_wall_time wall;
     struct tern_view muxers[TERN_TLS_MUXERS_MAX];
@@ -27,6 +31,7 @@ struct tern_tls_peer {
     size_t secret_sizes[TERN_TLS_SECRETS];
     struct tern_tls_keys send;
     struct tern_tls_keys receive;
+    uint16_t plaintext_max; /* what the remote takes in a record */
 };
 
 /* tern_tls_peer_new starts a handshake; an initiator's first message is ready to be sent. */
@@ -47,7 +52,8 @@ struct tern_tls {
     struct tern_tls_keys send;
     struct tern_tls_keys receive;
     struct tern_tls_messages messages;
-    uint8_t idle_records; /* in a row without data */
+    uint16_t plaintext_max; /* of what we send in a record */
+    uint8_t idle_records;   /* in a row without data */
 
     /* The record that has come in part. After it is whole, its chunk is what DATA borrows from. */
     uint8_t header[TERN_TLS_HEADER_SIZE];

@@ -10,9 +10,9 @@
 const struct tern_tls_suite *tern_tls_suite_find(uint16_t id)
 {
     static const struct tern_tls_suite suites[] = {
-        {0x1301, TERN_AEAD_AES_128_GCM, TERN_SHA256_SIZE},
-        {0x1302, TERN_AEAD_AES_256_GCM, TERN_SHA384_SIZE},
-        {0x1303, TERN_AEAD_CHACHA20_POLY1305, TERN_SHA256_SIZE},
+        {TERN_TLS_AES_128_GCM_SHA256, TERN_AEAD_AES_128_GCM, TERN_SHA256_SIZE},
+        {TERN_TLS_AES_256_GCM_SHA384, TERN_AEAD_AES_256_GCM, TERN_SHA384_SIZE},
+        {TERN_TLS_CHACHA20_POLY1305_SHA256, TERN_AEAD_CHACHA20_POLY1305, TERN_SHA256_SIZE},
     };
     for (size_t i = 0; i < TERN_COUNT_OF(suites); i++)
         if (suites[i].id == id)

@@ -1,8 +1,8 @@
 /*
  * The record layer of TLS 1.3 after the handshake: keys, records, and the few messages that come
- * between data. OpenSSL does the handshake; its traffic secrets come here, and its object goes:
+ * between data. GnuTLS does the handshake; its traffic secrets come here, and its session goes:
  * records are sealed and opened where they lie, and an idle connection holds two secrets in place
- * of 20 KiB.
+ * of a library's buffers.
  *
  *     record: type 23, 03 03, length ‖ AEAD(content ‖ type of content ‖ zeros) ‖ tag
  *     nonce:  iv xor sequence number      associated data: the five bytes of the header
@@ -37,7 +37,13 @@ enum tern_tls_alert_code {
     TERN_TLS_USER_CANCELED = 90,
 };
 
-/* A cipher suite. */
+/* Cipher suites (RFC 8446 appendix B.4). */
+enum tern_tls_suite_id {
+    TERN_TLS_AES_128_GCM_SHA256 = 0x1301,
+    TERN_TLS_AES_256_GCM_SHA384 = 0x1302,
+    TERN_TLS_CHACHA20_POLY1305_SHA256 = 0x1303,
+};
+
 struct tern_tls_suite {
     uint16_t id;
     enum tern_aead_cipher cipher;

@@ -79,7 +79,7 @@ static void names_may_be_as_long_as_alpn_allows(void **state)
 {
     (void)state;
     struct world *w = world_new(TERN_KEY_ED25519, 1);
-    static uint8_t names[TERN_TLS_MUXERS_MAX][255];
+    static uint8_t names[TERN_TLS_MUXERS_MAX][TERN_TLS_MUXER_NAME_SIZE_MAX];
     struct tern_view list[TERN_TLS_MUXERS_MAX];
     for (size_t i = 0; i < TERN_TLS_MUXERS_MAX; i++) {
         memset(names[i], 'a' + (int)i, sizeof names[i]);

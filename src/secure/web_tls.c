@@ -41,12 +41,12 @@ static int web_check_ip(X509 *certificate, X509_VERIFY_PARAM *param)
 
 /* The job found the handshake complete. When it lacks memory, OpenSSL verifies without the name
  * that it was told to look for, so that is looked at here once more. */
-static tern_err web_complete(struct tern_tls_handshake *handshake)
+static tern_err web_complete(struct tern_web_channel *web)
 {
-    SSL *ssl = handshake->ssl;
+    SSL *ssl = web->ssl;
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
     X509 *certificate = SSL_get0_peer_certificate(ssl);
-    if (handshake->role == TERN_ROLE_RESPONDER || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
+    if (web->role == TERN_ROLE_RESPONDER || SSL_get_verify_mode(ssl) == SSL_VERIFY_NONE)
         return TERN_OK;
     if (certificate == NULL || SSL_get_verify_result(ssl) != X509_V_OK)
         return TERN_ERR_INTERNAL;
@@ -58,8 +58,16 @@ static tern_err web_complete(struct tern_tls_handshake *handshake)
         return TERN_OK;
     if (good < 0)
         return TERN_ERR_MEMORY;
-    handshake->fault = TERN_FAULT_WEB_CERTIFICATE_NAME;
+    web->handshake.fault = TERN_FAULT_WEB_CERTIFICATE_NAME;
     return TERN_ERR_PROTOCOL;
+}
+
+/* In the job: a step of the handshake. */
+static tern_err web_run(struct tern_tls_handshake *handshake)
+{
+    struct tern_web_channel *web = TERN_CONTAINER_OF(handshake, struct tern_web_channel, handshake);
+    TERN_TRY(tern_web_tls_shake(web->ssl, handshake));
+    return handshake->done ? web_complete(web) : TERN_OK;
 }
 
 static bool host_is_digit(uint8_t byte)
@@ -117,26 +125,34 @@ static void web_set_time(SSL *ssl, tern_wall_time wall)
         X509_VERIFY_PARAM_set_time(param, (time_t)(wall / TERN_SECOND));
 }
 
+/* A client says whom it wants, and its first flight. */
+static tern_err web_begin(struct tern_web_channel *web, const struct tern_web_tls_options *options)
+{
+    web_set_time(web->ssl, options->wall);
+    TERN_TRY(web_ask(web->ssl, options->host));
+    return tern_tls_handshake_start(&web->handshake);
+}
+
 static tern_err web_start(struct tern_web_channel *web, const struct tern_web_tls_options *options)
 {
     const bool client = options->role == TERN_ROLE_INITIATOR;
     const struct tern_tls_handshake_options handshake = {
         .role = options->role,
         .mem = options->mem,
-        .context = client ? &options->web->client : &options->web->server,
         .flight_size_max = FLIGHT_OVERHEAD + (client ? 0 : options->web->chain_size),
-        .complete = web_complete,
+        .run = web_run,
         .cost_ns = client ? CLIENT_JOB_NS : SERVER_JOB_NS,
     };
     TERN_TRY(tern_tls_handshake_init(&web->handshake, &handshake));
-    if (!client)
-        return TERN_OK;
-    web_set_time(web->handshake.ssl, options->wall);
-    tern_err err = web_ask(web->handshake.ssl, options->host);
-    if (err == TERN_OK)
-        err = tern_tls_handshake_start(&web->handshake);
-    if (err != TERN_OK)
+    web->ssl = tern_web_tls_ssl_new(client ? &options->web->client : &options->web->server,
+                                    &web->handshake);
+    tern_err err = web->ssl == NULL ? TERN_ERR_MEMORY : TERN_OK;
+    if (err == TERN_OK && client)
+        err = web_begin(web, options);
+    if (err != TERN_OK) {
+        SSL_free(web->ssl);
         tern_tls_handshake_fini(&web->handshake);
+    }
     return err;
 }
 
@@ -162,6 +178,7 @@ static void web_fini(void *self)
 {
     struct tern_web_channel *web = self;
     struct tern_mem *mem = web->mem;
+    SSL_free(web->ssl);
     tern_tls_handshake_fini(&web->handshake);
     tern_secret_wipe(web, sizeof *web);
     tern_mem_free(mem, web, sizeof *web);
@@ -194,7 +211,7 @@ static struct tern_writer *web_say(struct tern_web_channel *web)
 static tern_err web_read_error(struct tern_web_channel *web)
 {
     tern_fault fault = TERN_FAULT_NONE;
-    tern_err err = tern_tls_record_error(&fault);
+    tern_err err = tern_web_tls_record_error(&fault);
     if (fault == TERN_FAULT_TLS_REFUSED && (web->role == TERN_ROLE_RESPONDER || web->heard))
         return web_fail(web, TERN_ERR_DISCONNECTED, TERN_FAULT_TLS_ALERT);
     return web_fail(web, err, fault);
@@ -203,7 +220,7 @@ static tern_err web_read_error(struct tern_web_channel *web)
 /* A record brought no data: an alert, a ticket, new keys; or the remote is at its end. */
 static tern_err web_read_nothing(struct tern_web_channel *web, int result, uint8_t type)
 {
-    int error = SSL_get_error(web->handshake.ssl, result);
+    int error = SSL_get_error(web->ssl, result);
     if (error == SSL_ERROR_ZERO_RETURN) {
         web->ended = true;
         web->end_pending = true;
@@ -225,7 +242,7 @@ static tern_err web_read_nothing(struct tern_web_channel *web, int result, uint8
  * it in front of the next data, in the place where that lies. */
 static tern_err web_say_update(struct tern_web_channel *web)
 {
-    SSL *ssl = web->handshake.ssl;
+    SSL *ssl = web->ssl;
     web->records_sealed = 0;
     web_say(web);
     int result = SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED);
@@ -249,11 +266,11 @@ static tern_err web_open_record(struct tern_web_channel *web, struct tern_chunk 
     size_t got = 0;
     web_say(web);
     pipe->in[0] = tern_view_of(record.data, record.size);
-    int result = SSL_read_ex(web->handshake.ssl, record.data, record.size, &got);
+    int result = SSL_read_ex(web->ssl, record.data, record.size, &got);
     pipe->out = NULL;
     if (result != 1) {
         TERN_TRY(web_read_nothing(web, result, type));
-        bool asked = SSL_get_key_update_type(web->handshake.ssl) != SSL_KEY_UPDATE_NONE;
+        bool asked = SSL_get_key_update_type(web->ssl) != SSL_KEY_UPDATE_NONE;
         return asked && !web->shut ? web_say_update(web) : TERN_OK;
     }
     TERN_CHECK(got > 0 && got <= record.size && pipe->in[0].size == 0);
@@ -371,7 +388,7 @@ static tern_err web_job_done(void *self, tern_time now, struct tern_job *job)
         return TERN_OK;
     web->open = true;
     web->done_pending = true;
-    web->renegotiates = SSL_version(web->handshake.ssl) < TLS1_3_VERSION;
+    web->renegotiates = SSL_version(web->ssl) < TLS1_3_VERSION;
     web_shrink(web);
     return TERN_OK;
 }
@@ -427,7 +444,7 @@ static void web_seal_end(void *self, struct tern_writer *out, size_t size)
     TERN_CHECK(size <= TERN_WEB_TLS_PLAINTEXT_MAX);
     ERR_clear_error();
     web->handshake.pipe.out = out;
-    int result = SSL_write_ex(web->handshake.ssl, out->data + out->size, size, &wrote);
+    int result = SSL_write_ex(web->ssl, out->data + out->size, size, &wrote);
     web->handshake.pipe.out = NULL;
     if (result == 1 && wrote == size) {
         TERN_CHECK(tern_writer_ok(out) && out->size - before <= size + TERN_WEB_TLS_OVERHEAD_MAX);
@@ -437,7 +454,7 @@ static void web_seal_end(void *self, struct tern_writer *out, size_t size)
     /* The plaintext must not leave. The record is taken back, and the channel is over. */
     out->size = before;
     tern_fault fault = TERN_FAULT_NONE;
-    web_fail(web, tern_tls_error(&fault), TERN_FAULT_NONE);
+    web_fail(web, tern_web_tls_error(&fault), TERN_FAULT_NONE);
 }
 
 static void web_shut(void *self)
@@ -447,7 +464,7 @@ static void web_shut(void *self)
         return;
     web->shut = true;
     web_say(web);
-    TERN_IGNORE(SSL_shutdown(web->handshake.ssl)); /* 0: ours is said, theirs has not come */
+    TERN_IGNORE(SSL_shutdown(web->ssl)); /* 0: ours is said, theirs has not come */
     web->handshake.pipe.out = NULL;
     ERR_clear_error();
 }

@@ -38,7 +38,7 @@
 #define TERN_SECURE_WEB_TLS_H
 
 #include "secure/channel.h"
-#include "secure/tls_handshake.h"
+#include "secure/web_tls_openssl.h"
 
 enum {
     TERN_WEB_TLS_CHAIN_MAX = 10,              /* certificates of our own */
@@ -59,8 +59,8 @@ enum tern_web_verify {
 /* What all of a host's channels share. Outlives the channels; changed by its functions alone, on
  * the thread that makes channels. */
 struct tern_web_tls {
-    struct tern_tls_context client;
-    struct tern_tls_context server;
+    struct tern_web_tls_context client;
+    struct tern_web_tls_context server;
     enum tern_web_verify verify;
     size_t chain_size; /* of our certificates; 0: there are none */
 };

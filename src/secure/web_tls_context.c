@@ -99,7 +99,7 @@ static bool web_configure(SSL_CTX *ssl)
 static tern_err web_own_error(tern_err otherwise)
 {
     tern_fault fault = TERN_FAULT_NONE;
-    tern_err err = tern_tls_error(&fault);
+    tern_err err = tern_web_tls_error(&fault);
     return err == TERN_ERR_MEMORY ? err : otherwise;
 }
 
@@ -155,7 +155,7 @@ static tern_err web_init_client(struct tern_web_tls *web, struct tern_view roots
 tern_err tern_web_tls_init(struct tern_web_tls *web, const struct tern_web_tls_config *config)
 {
     *web = (struct tern_web_tls){.verify = config->verify};
-    tern_err err = tern_tls_context_init(&web->client);
+    tern_err err = tern_web_tls_context_init(&web->client);
     if (err == TERN_OK)
         err = web_init_client(web, config->roots);
     if (err != TERN_OK)
@@ -165,8 +165,8 @@ tern_err tern_web_tls_init(struct tern_web_tls *web, const struct tern_web_tls_c
 
 void tern_web_tls_fini(struct tern_web_tls *web)
 {
-    tern_tls_context_fini(&web->client);
-    tern_tls_context_fini(&web->server);
+    tern_web_tls_context_fini(&web->client);
+    tern_web_tls_context_fini(&web->server);
     web->chain_size = 0;
 }
 
@@ -219,7 +219,7 @@ static tern_err web_use_key(SSL_CTX *ssl, struct tern_view text)
     return used ? TERN_OK : web_own_error(TERN_ERR_BAD_KEY);
 }
 
-static tern_err web_init_server(struct tern_tls_context *server,
+static tern_err web_init_server(struct tern_web_tls_context *server,
                                 const struct tern_web_credentials *credentials, size_t *size)
 {
     *size = 0;
@@ -233,12 +233,12 @@ static tern_err web_init_server(struct tern_tls_context *server,
 tern_err tern_web_tls_set_credentials(struct tern_web_tls *web,
                                       const struct tern_web_credentials *credentials)
 {
-    struct tern_tls_context fresh;
+    struct tern_web_tls_context fresh;
     size_t size;
-    TERN_TRY(tern_tls_context_init(&fresh));
+    TERN_TRY(tern_web_tls_context_init(&fresh));
     tern_err err = web_init_server(&fresh, credentials, &size);
     if (err != TERN_OK) {
-        tern_tls_context_fini(&fresh);
+        tern_web_tls_context_fini(&fresh);
         return err;
     }
     /* Channels hold on to their own SSL_CTX, but not to the methods of its memory: those stay. */
@@ -248,7 +248,7 @@ tern_err tern_web_tls_set_credentials(struct tern_web_tls *web,
         SSL_CTX_free(web->server.ssl);
         web->server.ssl = fresh.ssl;
         fresh.ssl = NULL;
-        tern_tls_context_fini(&fresh);
+        tern_web_tls_context_fini(&fresh);
     }
     web->chain_size = size;
     return TERN_OK;

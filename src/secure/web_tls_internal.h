@@ -11,7 +11,8 @@ enum { TERN_WEB_TLS_SAY_MAX = 2048, TERN_WEB_TLS_KEY_RECORDS_MAX = 1 << 24 };
 struct tern_web_channel {
     struct tern_mem *mem;
     enum tern_role role;
-    struct tern_tls_handshake handshake; /* its SSL object lives as long as the channel */
+    struct tern_tls_handshake handshake;
+    struct ssl_st *ssl;                  /* owned; lives as long as the channel */
     size_t skip;                         /* input that the handshake has used already */
     uint32_t records_sealed;             /* since the key was last changed */
     uint8_t idle_records;                /* in a row without data */

@@ -25,7 +25,7 @@ static void both_versions_connect(void **state)
         use_version(w, versions[v]);
         web_world_shake(w);
         for (int i = 0; i < 2; i++) {
-            assert_int_equal(SSL_version(web_channel(w, i)->handshake.ssl), versions[v]);
+            assert_int_equal(SSL_version(web_channel(w, i)->ssl), versions[v]);
             assert_null(w->pump.ends[i].secure.ops->remote);
         }
         web_world_free(w);
