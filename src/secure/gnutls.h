@@ -21,8 +21,8 @@ tern_err tern_gnutls_error(int code);
 
 /* tern_gnutls_credentials_new makes what a session shows, to be ended by
  * gnutls_certificate_free_credentials: it is read-only then, and any number of threads may use it.
- * Nothing is kept of the certificate. Its key signs by our own code, which takes a third of the
- * time that GnuTLS's takes. TERN_ERR_MEMORY, TERN_ERR_INTERNAL. */
+ * Nothing is kept of the certificate. Its key signs by OpenSSL, which takes half of the time that
+ * GnuTLS takes. TERN_ERR_MEMORY, TERN_ERR_INTERNAL. */
 TERN_NODISCARD tern_err tern_gnutls_credentials_new(
     const struct tern_certificate *certificate, gnutls_certificate_credentials_t *credentials);
 
