@@ -191,6 +191,23 @@ static void padding_and_small_records(void **state)
     }
 }
 
+/* A client that asks for small records gets no larger ones (RFC 6066, section 4). */
+static void records_are_as_small_as_the_other_asks(void **state)
+{
+    (void)state;
+    struct world *w = open_world(RESP);
+    SSL_CTX_set_tlsext_max_fragment_length(other.context, TLSEXT_max_fragment_length_1024);
+    tls_end_start(&other);
+    struct pump_end *end = world_open_one(w, RESP);
+    talk(w, RESP, SIZE_MAX);
+    uint8_t bytes[4096];
+    struct tern_writer out = tern_writer_of(bytes, sizeof bytes);
+    size_t room = end->secure.ops->seal_begin(end->secure.self, &out).size;
+    bool agreed = SSL_SESSION_get_max_fragment_length(SSL_get_session(other.ssl)) != 0;
+    assert_int_equal(room, agreed ? 1024 : sizeof bytes - TERN_TLS_OVERHEAD);
+    close_world(w);
+}
+
 /* A group that the other's first message brings no share for costs a round trip (HelloRetryRequest,
  * RFC 8446 section 4.1.4), or none if the share is of our second choice. */
 static void groups_are_found(void **state)
@@ -284,6 +301,7 @@ int main(void)
         cmocka_unit_test(keys_change_as_the_other_wants),
         cmocka_unit_test(keys_change_as_we_want),
         cmocka_unit_test(padding_and_small_records),
+        cmocka_unit_test(records_are_as_small_as_the_other_asks),
         cmocka_unit_test(groups_are_found),
         cmocka_unit_test(without_alpn_the_muxer_is_left_open),
         cmocka_unit_test(farewells_are_understood_both_ways),

@@ -275,6 +275,8 @@ static gnutls_alert_description_t peer_alert(const struct tern_tls_peer *peer, i
         return GNUTLS_A_INTERNAL_ERROR;
     if (fault == TERN_FAULT_TLS_VERSION)
         return GNUTLS_A_PROTOCOL_VERSION;
+    if (fault == TERN_FAULT_TLS_NOTHING_IN_COMMON)
+        return GNUTLS_A_HANDSHAKE_FAILURE;
     if (fault == TERN_FAULT_TLS_RECORD_TYPE)
         return GNUTLS_A_UNEXPECTED_MESSAGE;
     if (fault == TERN_FAULT_CERTIFICATE_EXPIRED)
