@@ -28,8 +28,7 @@ tern_err tern_gnutls_error(int code)
 /* Are these the signatures of a key on P-256? Before TLS 1.3 the curve was not said. */
 static bool signer_makes(gnutls_sign_algorithm_t algorithm)
 {
-    return algorithm == GNUTLS_SIGN_ECDSA_SECP256R1_SHA256 ||
-           algorithm == GNUTLS_SIGN_ECDSA_SHA256;
+    return algorithm == GNUTLS_SIGN_ECDSA_SECP256R1_SHA256 || algorithm == GNUTLS_SIGN_ECDSA_SHA256;
 }
 
 static int signer_sign(gnutls_privkey_t key, gnutls_sign_algorithm_t algorithm, void *userdata,

@@ -23,7 +23,7 @@ tern_err tern_gnutls_error(int code);
  * gnutls_certificate_free_credentials: it is read-only then, and any number of threads may use it.
  * Nothing is kept of the certificate. Its key signs by OpenSSL, which takes half of the time that
  * GnuTLS takes. TERN_ERR_MEMORY, TERN_ERR_INTERNAL. */
-TERN_NODISCARD tern_err tern_gnutls_credentials_new(
-    const struct tern_certificate *certificate, gnutls_certificate_credentials_t *credentials);
+TERN_NODISCARD tern_err tern_gnutls_credentials_new(const struct tern_certificate *certificate,
+                                                    gnutls_certificate_credentials_t *credentials);
 
 #endif

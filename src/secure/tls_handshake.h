@@ -99,7 +99,8 @@ TERN_NODISCARD tern_err tern_tls_handshake_init(struct tern_tls_handshake *hands
 /* tern_tls_handshake_start makes an initiator's first flight. What run returns. */
 TERN_NODISCARD tern_err tern_tls_handshake_start(struct tern_tls_handshake *handshake);
 
-/* tern_tls_handshake_fini frees and wipes; the engine is its owner's. The job must not be away. */
+/* tern_tls_handshake_fini frees and wipes; the engine is its owner's. The job must not be away.
+ */
 void tern_tls_handshake_fini(struct tern_tls_handshake *handshake);
 
 /* tern_tls_handshake_recv takes bytes of the remote's while the step is WAIT (checked); JOB_READY
@@ -109,8 +110,8 @@ TERN_NODISCARD tern_err tern_tls_handshake_recv(struct tern_tls_handshake *hands
                                                 struct tern_view in, size_t *used);
 
 /* tern_tls_handshake_record goes on to frame records when the handshake is COMPLETE (checked), for
- * who leaves them to the engine. It takes bytes up to the end of one, and *record is that one with its
- * header: where it lies in the input (no chunk), or in a chunk that lives until the next call;
+ * who leaves them to the engine. It takes bytes up to the end of one, and *record is that one with
+ * its header: where it lies in the input (no chunk), or in a chunk that lives until the next call;
  * empty: more has to come. Errors as of recv. */
 TERN_NODISCARD tern_err tern_tls_handshake_record(struct tern_tls_handshake *handshake,
                                                   struct tern_view in, size_t *used,

@@ -1,5 +1,6 @@
 /*
- * The structs behind a TLS channel, for tls.c, tls_peer.c and tests that set a counter near its end.
+ * The structs behind a TLS channel, for tls.c, tls_peer.c and tests that set a counter near its
+ * end.
  */
 #ifndef TERN_SECURE_TLS_INTERNAL_H
 #define TERN_SECURE_TLS_INTERNAL_H
@@ -15,9 +16,9 @@ enum { TERN_TLS_SECRETS = 2 }; /* the initiator's and the responder's, by role *
 struct tern_tls_peer {
     struct tern_tls_handshake handshake;
     struct gnutls_session_int *session; /* owned; NULL when the handshake is complete */
-    size_t record_left; /* of the record that it reads */
-    bool encrypted;     /* so are all records from here on */
-    struct tern_peer_id expected; /* none: anyone */
+    size_t record_left;                 /* of the record that it reads */
+    bool encrypted;                     /* so are all records from here on */
+    struct tern_peer_id expected;       /* none: anyone */
     tern_wall_time wall;
     struct tern_view muxers[TERN_TLS_MUXERS_MAX];
     size_t muxers_count;

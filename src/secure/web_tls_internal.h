@@ -12,11 +12,11 @@ struct tern_web_channel {
     struct tern_mem *mem;
     enum tern_role role;
     struct tern_tls_handshake handshake;
-    struct ssl_st *ssl;                  /* owned; lives as long as the channel */
-    size_t skip;                         /* input that the handshake has used already */
-    uint32_t records_sealed;             /* since the key was last changed */
-    uint8_t idle_records;                /* in a row without data */
-    bool renegotiates;                   /* TLS 1.2: a handshake's record may begin another */
+    struct ssl_st *ssl;      /* owned; lives as long as the channel */
+    size_t skip;             /* input that the handshake has used already */
+    uint32_t records_sealed; /* since the key was last changed */
+    uint8_t idle_records;    /* in a row without data */
+    bool renegotiates;       /* TLS 1.2: a handshake's record may begin another */
 
     struct tern_slice data; /* borrowed */
     bool data_pending;

@@ -197,8 +197,7 @@ tern_err tern_web_tls_record_error(tern_fault *fault)
 
 /* ---- handshake ---- */
 
-SSL *tern_web_tls_ssl_new(const struct tern_web_tls_context *context,
-                          struct tern_tls_handshake *hs)
+SSL *tern_web_tls_ssl_new(const struct tern_web_tls_context *context, struct tern_tls_handshake *hs)
 {
     SSL *ssl = SSL_new(context->ssl);
     BIO *bio = ssl == NULL ? NULL : bio_new(context, &hs->pipe);
