@@ -1,6 +1,6 @@
 /*
- * TLS 1.3 for QUIC (RFC 9001), by GnuTLS: the one file that knows it. A session of it lives while
- * there is a handshake, and at a client until a ticket has come.
+ * TLS 1.3 for QUIC (RFC 9001), by GnuTLS: the one file here that knows it. A session of it lives
+ * while there is a handshake, and at a client until a ticket has come.
  *
  * A server tells by ALPN what is spoken, and so which certificate it shows and whether it asks for
  * one: "libp2p" has libp2p's on both sides; "h3" (WebTransport) a short-lived one of the server
