@@ -191,5 +191,7 @@ int main(int argc, char **argv)
         tern_loop_run(b->loop);
     if (b->finished)
         bare_report(b, bare_cpu() - before);
-    return b->finished ? 0 : 1;
+    bool finished = b->finished;
+    tern_loop_free(b->loop); /* its workers may be at a job still */
+    return finished ? 0 : 1;
 }

@@ -323,6 +323,32 @@ static void tls_read_ticket(struct quic_tls *tls, const gnutls_datum_t *message)
     tls->ticket_lifetime_s = parsed.lifetime_s;
 }
 
+/* tls_judge_one asks the owner about the one certificate of the remote. */
+static tern_err tls_judge_one(struct quic_tls *tls, struct tern_view der)
+{
+    TERN_TRY(tls->owner->certificate(tls->owner->self, der));
+    tls->judged = true;
+    return TERN_OK;
+}
+
+static tern_err tls_refuse_many(struct quic_tls *tls)
+{
+    tls->owner->refused(tls->owner->self, TERN_FAULT_QUIC_CERTIFICATES);
+    return TERN_ERR_PROTOCOL;
+}
+
+/* tls_judge_message judges before GnuTLS lifts a finger for the certificate's key. */
+static tern_err tls_judge_message(struct quic_tls *tls, struct tern_view message)
+{
+    struct tern_view der;
+    tern_err err = tern_gnutls_certificate(message, &der);
+    if (err == TERN_ERR_NOT_FOUND)
+        return TERN_OK; /* GnuTLS says so */
+    if (err != TERN_OK || tls->judged)
+        return tls_refuse_many(tls);
+    return tls_judge_one(tls, der);
+}
+
 /* tls_message sees each handshake message, before and behind GnuTLS. */
 static int tls_message(gnutls_session_t session, unsigned kind, unsigned when, unsigned incoming,
                        const gnutls_datum_t *message)
@@ -333,6 +359,10 @@ static int tls_message(gnutls_session_t session, unsigned kind, unsigned when, u
         return GNUTLS_E_UNEXPECTED_PACKET;
     if (kind == GNUTLS_HANDSHAKE_CLIENT_HELLO && incoming && before && tls->server != NULL)
         return tls_choose_key(tls, message);
+    if (kind == GNUTLS_HANDSHAKE_CERTIFICATE_PKT && incoming && before)
+        return tls_judge_message(tls, tern_gnutls_view(message)) == TERN_OK
+                   ? 0
+                   : GNUTLS_E_CERTIFICATE_ERROR;
     if (kind != GNUTLS_HANDSHAKE_NEW_SESSION_TICKET)
         return 0;
     if (before && incoming)
@@ -573,13 +603,7 @@ tern_err quic_tls_judge(struct quic_tls *tls)
     const gnutls_datum_t *list = gnutls_certificate_get_peers(tls->session, &count);
     if (list == NULL || count == 0)
         return TERN_ERR_NOT_FOUND;
-    if (count != 1) {
-        tls->owner->refused(tls->owner->self, TERN_FAULT_QUIC_CERTIFICATES);
-        return TERN_ERR_PROTOCOL;
-    }
-    TERN_TRY(tls->owner->certificate(tls->owner->self, tern_gnutls_view(&list[0])));
-    tls->judged = true;
-    return TERN_OK;
+    return count == 1 ? tls_judge_one(tls, tern_gnutls_view(&list[0])) : tls_refuse_many(tls);
 }
 
 bool quic_tls_spoken(const struct quic_tls *tls, enum quic_alpn alpn)

@@ -3,6 +3,7 @@
 #include <gnutls/abstract.h>
 
 #include "base/check.h"
+#include "base/reader.h"
 
 gnutls_datum_t tern_gnutls_datum(struct tern_view view)
 {
@@ -21,6 +22,32 @@ struct tern_view tern_gnutls_view(const gnutls_datum_t *datum)
 tern_err tern_gnutls_error(int code)
 {
     return code == GNUTLS_E_MEMORY_ERROR ? TERN_ERR_MEMORY : TERN_ERR_INTERNAL;
+}
+
+/* ---- the remote's certificate ---- */
+
+static bool certificate_read_u24(struct tern_reader *r, size_t *value)
+{
+    uint8_t high = 0;
+    uint16_t low = 0;
+    bool read = tern_reader_u8(r, &high) && tern_reader_u16be(r, &low);
+    *value = ((size_t)high << 16) | low;
+    return read;
+}
+
+/* A context, which is empty in a handshake, and entries, each a certificate and extensions. */
+tern_err tern_gnutls_certificate(struct tern_view message, struct tern_view *der)
+{
+    struct tern_reader r = tern_reader_of(message);
+    uint8_t context_size;
+    uint16_t extensions_size;
+    size_t size;
+    if (!tern_reader_u8(&r, &context_size) || !tern_reader_skip(&r, context_size) ||
+        !certificate_read_u24(&r, &size) || size != tern_reader_left(&r) ||
+        !certificate_read_u24(&r, &size) || !tern_reader_bytes(&r, size, der) ||
+        !tern_reader_u16be(&r, &extensions_size) || !tern_reader_skip(&r, extensions_size))
+        return TERN_ERR_NOT_FOUND;
+    return tern_reader_left(&r) == 0 ? TERN_OK : TERN_ERR_PROTOCOL;
 }
 
 /* ---- a certificate's key ---- */

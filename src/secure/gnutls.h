@@ -19,6 +19,12 @@ struct tern_view tern_gnutls_view(const gnutls_datum_t *datum);
  * TERN_ERR_MEMORY, TERN_ERR_INTERNAL. */
 tern_err tern_gnutls_error(int code);
 
+/* tern_gnutls_certificate finds the one certificate in a Certificate message of TLS 1.3 (RFC 8446,
+ * section 4.4.2), before GnuTLS reads it or lifts a finger for its key. TERN_ERR_PROTOCOL: there
+ * are more; TERN_ERR_NOT_FOUND: none, or something around it is malformed, which GnuTLS says in its
+ * turn. */
+TERN_NODISCARD tern_err tern_gnutls_certificate(struct tern_view message, struct tern_view *der);
+
 /* tern_gnutls_credentials_new makes what a session shows, to be ended by
  * gnutls_certificate_free_credentials: it is read-only then, and any number of threads may use it.
  * Nothing is kept of the certificate. Its key signs by OpenSSL, which takes half of the time that

@@ -4,7 +4,6 @@
 #include <gnutls/gnutls.h>
 
 #include "base/check.h"
-#include "base/reader.h"
 #include "crypto/secret.h"
 #include "secure/gnutls.h"
 #include "secure/tls_internal.h"
@@ -22,15 +21,6 @@ enum {
 #define PEER_ALPN_LIBP2P "libp2p"
 
 /* ---- the remote's certificate, in the job ---- */
-
-static bool peer_read_u24(struct tern_reader *r, size_t *value)
-{
-    uint8_t high = 0;
-    uint16_t low = 0;
-    bool read = tern_reader_u8(r, &high) && tern_reader_u16be(r, &low);
-    *value = ((size_t)high << 16) | low;
-    return read;
-}
 
 static tern_err peer_refuse(struct tern_tls_peer *peer, tern_err err, tern_fault fault)
 {
@@ -54,22 +44,13 @@ static tern_err peer_check(struct tern_tls_peer *peer, struct tern_view der)
     return TERN_OK;
 }
 
-/* A Certificate message (RFC 8446, section 4.4.2): a context, which is empty here, and entries,
- * each a certificate and extensions. What is malformed around them, and an empty list, GnuTLS says
- * in its turn. */
 static tern_err peer_check_message(struct tern_tls_peer *peer, struct tern_view message)
 {
-    struct tern_reader r = tern_reader_of(message);
     struct tern_view der;
-    uint8_t context_size;
-    uint16_t extensions_size;
-    size_t size;
-    if (!tern_reader_u8(&r, &context_size) || !tern_reader_skip(&r, context_size) ||
-        !peer_read_u24(&r, &size) || size != tern_reader_left(&r) || !peer_read_u24(&r, &size) ||
-        !tern_reader_bytes(&r, size, &der) || !tern_reader_u16be(&r, &extensions_size) ||
-        !tern_reader_skip(&r, extensions_size))
-        return TERN_OK;
-    if (tern_reader_left(&r) > 0 || peer->has_remote)
+    tern_err err = tern_gnutls_certificate(message, &der);
+    if (err == TERN_ERR_NOT_FOUND)
+        return TERN_OK; /* GnuTLS says so */
+    if (err != TERN_OK || peer->has_remote)
         return peer_refuse(peer, TERN_ERR_PROTOCOL, TERN_FAULT_TLS_CERTIFICATES);
     return peer_check(peer, der);
 }
