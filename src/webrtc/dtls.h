@@ -54,7 +54,7 @@ enum {
     TERN_DTLS_WINDOW = 1024,
     /* What OpenSSL holds, out of our sight, while a handshake lasts, and for the keys afterwards;
      * dtls_memory_test measures. */
-    TERN_DTLS_HANDSHAKE_BYTES = 128 << 10,
+    TERN_DTLS_HANDSHAKE_BYTES = 160 << 10,
     TERN_DTLS_OPEN_BYTES = 4 << 10,
 };
 #define TERN_DTLS_RESEND_UNKNOWN (100 * TERN_MILLISECOND)
