@@ -225,7 +225,7 @@ class Results:
         lines += [f"| Work | medians of {sizes.rounds} rounds (gossip {sizes.gossip_rounds}); "
                   f"streams of {sizes.stream_bytes / 1e9:.2f} GB, {sizes.handshakes:,} handshakes "
                   f"{sizes.concurrency} at a time, {sizes.idle:,} idle connections over "
-                  f"{sizes.idle_seconds['tcp']} s (QUIC {sizes.idle_seconds['quic']}), "
+                  f"{sizes.idle_seconds} s, "
                   f"{sizes.gossip_messages:,} unsigned and {sizes.gossip_signed_messages:,} signed "
                   f"messages of {sizes.gossip_size} B; simulated hosts, {sizes.sim_rounds} "
                   f"{'round' if sizes.sim_rounds == 1 else 'rounds'} |",

@@ -137,7 +137,7 @@ def idle(programs, sizes, results):
             time.sleep(SETTLE_S)
             after = target.server.ask("rss", "rss_bytes")
             cpu, since = target.server.cpu(), time.monotonic()
-            time.sleep(sizes.idle_seconds[key])
+            time.sleep(sizes.idle_seconds)
             cpu = 100 * (target.server.cpu() - cpu) / (time.monotonic() - since)
             last = target.server.ask("rss", "rss_bytes")
         if last.get("connections", sizes.idle) != sizes.idle:
