@@ -12,7 +12,7 @@
  * --keep-alive SECONDS is how often a connection is pinged, as a host's are by default; 0: never.
  */
 #include <arpa/inet.h>
-#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,13 +33,18 @@ static double bare_cpu(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
 
-static void bare_stdin(struct bare *b, char *line)
+struct bare_line {
+    struct bare *bare;
+    char text[256];
+};
+
+/* A line of stdin, on the loop's thread. */
+static void bare_obey(void *self)
 {
+    const struct bare_line *line = self;
+    struct bare *b = line->bare;
     long pages = 0;
-    line[strcspn(line, "\n")] = '\0';
-    if (strstr(line, "quit") != NULL)
-        b->finished = true;
-    if (strstr(line, "rss") != NULL) {
+    if (strstr(line->text, "rss") != NULL) {
         FILE *statm = fopen("/proc/self/statm", "r");
         TERN_CHECK(statm != NULL && fscanf(statm, "%*s %ld", &pages) == 1);
         fclose(statm);
@@ -49,28 +54,30 @@ static void bare_stdin(struct bare *b, char *line)
                (unsigned long long)b->accepted,
                (double)(b->accepted_at - b->accepted_first_at) / 1e9);
     }
-    if (strstr(line, "cpu") != NULL)
+    if (strstr(line->text, "cpu") != NULL)
         printf("{\"cpu_seconds\":%.6f}\n", bare_cpu());
     fflush(stdout);
+}
+
+/* Hands lines to the loop until the end of stdin or quit, which end it. */
+static void *bare_read_stdin(void *self)
+{
+    struct bare_line line = {.bare = self};
+    while (fgets(line.text, sizeof line.text, stdin) != NULL && strstr(line.text, "quit") == NULL)
+        if (tern_loop_call_wait(line.bare->loop, bare_obey, &line) != TERN_OK)
+            break;
+    tern_loop_stop(line.bare->loop);
+    return NULL;
 }
 
 /* Serves until the end of stdin or quit. */
 static void bare_run_commands(struct bare *b)
 {
-    struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                           {.fd = tern_loop_fd(b->loop), .events = POLLIN}};
-    while (!b->finished) {
-        char line[256];
-        tern_loop_process(b->loop);
-        (void)poll(fds, 2, tern_loop_timeout_ms(b->loop));
-        if (fds[0].revents == 0)
-            continue;
-        ssize_t got = read(STDIN_FILENO, line, sizeof line - 1);
-        if (got <= 0)
-            return;
-        line[got] = '\0';
-        bare_stdin(b, line);
-    }
+    pthread_t thread;
+    TERN_CHECK(pthread_create(&thread, NULL, bare_read_stdin, b) == 0);
+    tern_loop_run(b->loop);
+    TERN_CHECK(pthread_join(thread, NULL) == 0);
+    b->finished = true;
 }
 
 static void bare_ready(struct bare *b, uint16_t port)

@@ -16,10 +16,10 @@
 #include "base/check.h"
 #include "crypto/aead.h"
 #include "crypto/start.h"
-#include "crypto/x25519.h"
+#include "operations.h"
 #include "secure/noise.h"
 
-enum { FRAMES = 64, ROUNDS = 60, HANDSHAKES = 400, HANDSHAKE_ROUNDS = 8, OPERATIONS = 2000 };
+enum { FRAMES = 64, ROUNDS = 60, HANDSHAKES = 400, HANDSHAKE_ROUNDS = 8 };
 
 struct host {
     struct tern_private_key key;
@@ -127,65 +127,29 @@ static void close_channel(struct bench *b)
         b->ends[i].ops->fini(b->ends[i].self);
 }
 
-struct operations {
-    double generate;
-    double agree;
-    double verify;
-};
-
-static struct operations time_operations(struct bench *b)
-{
-    struct operations best = {1e9, 1e9, 1e9};
-    uint8_t secret[32];
-    uint8_t public_key[32];
-    uint8_t shared[32];
-    uint8_t bytes[TERN_SIGNATURE_SIZE_MAX];
-    struct tern_view message =
-        tern_view_str("noise-libp2p-static-key: and thirty-two bytes behind it");
-    struct tern_writer signature = tern_writer_of(bytes, sizeof bytes);
-    must(tern_private_key_sign(&b->hosts[0].key, message, &signature));
-    for (int round = 0; round < HANDSHAKE_ROUNDS; round++) {
-        double t[4];
-        t[0] = seconds();
-        for (int i = 0; i < OPERATIONS / HANDSHAKE_ROUNDS; i++)
-            tern_x25519_generate(&b->random, secret, public_key);
-        t[1] = seconds();
-        for (int i = 0; i < OPERATIONS / HANDSHAKE_ROUNDS; i++)
-            must(tern_x25519_agree(secret, public_key, shared));
-        t[2] = seconds();
-        for (int i = 0; i < OPERATIONS / HANDSHAKE_ROUNDS; i++)
-            must(tern_public_key_verify(&b->hosts[0].key.public_key, message,
-                                        tern_writer_view(&signature)));
-        t[3] = seconds();
-        double each[3];
-        for (int i = 0; i < 3; i++)
-            each[i] = (t[i + 1] - t[i]) / (OPERATIONS / HANDSHAKE_ROUNDS);
-        best.generate = each[0] < best.generate ? each[0] : best.generate;
-        best.agree = each[1] < best.agree ? each[1] : best.agree;
-        best.verify = each[2] < best.verify ? each[2] : best.verify;
-    }
-    return best;
-}
-
 static void bench_handshakes(struct bench *b)
 {
-    struct operations o = time_operations(b);
-    double best = 1e9;
+    struct operations operations;
+    double best[2] = {1e9, 1e9};
+    operations_init(&operations);
     for (int round = 0; round < HANDSHAKE_ROUNDS; round++) {
-        double start = seconds();
+        double t[3];
+        t[0] = seconds();
         for (int i = 0; i < HANDSHAKES; i++) {
             open_channel(b);
             close_channel(b);
         }
-        double each = (seconds() - start) / (double)HANDSHAKES;
-        best = each < best ? each : best;
+        t[1] = seconds();
+        operations_run(&operations, OPERATIONS_NOISE, HANDSHAKES);
+        t[2] = seconds();
+        for (int i = 0; i < 2; i++)
+            best[i] = t[i + 1] - t[i] < best[i] ? t[i + 1] - t[i] : best[i];
     }
-    double bare = 2 * o.generate + 6 * o.agree + 2 * o.verify;
-    printf("generate %.1f us, agree %.1f us, verify %.1f us\n", o.generate * 1e6, o.agree * 1e6,
-           o.verify * 1e6);
+    operations_fini(&operations);
     printf("handshake, both ends: %.0f/s (%.0f us); its public-key operations alone: %.0f/s "
            "(%.0f us): %.1f %%\n",
-           1 / best, best * 1e6, 1 / bare, bare * 1e6, 100 * bare / best);
+           HANDSHAKES / best[0], best[0] * 1e6 / HANDSHAKES, HANDSHAKES / best[1],
+           best[1] * 1e6 / HANDSHAKES, 100 * best[1] / best[0]);
 }
 
 /* ---- frames ---- */

@@ -5,15 +5,15 @@
  *
  *     one stream       bytes a second, and processor seconds a GB of both ends together, with
  *                      datagrams as large as given
- *     handshakes       mutual ones a second, both ends, beside their public-key operations alone
  *     idle             bytes that one end of a session holds at rest, by the two allocators'
  *                      accounts and by the growth of resident memory
  *
- * Usage: bench_quic [SECONDS [IDLE]]
+ * Usage: bench_quic [SECONDS] | bench_quic idle COUNT
  */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,7 +66,6 @@ static double bench_processor(void)
            (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
 }
 
-static enum tern_quic_congestion congestion;
 static void bench_end_init(struct bench_end *end, unsigned n, uint16_t datagram_max)
 {
     end->sessions = calloc(SESSIONS_MAX, sizeof *end->sessions);
@@ -85,7 +84,6 @@ static void bench_end_init(struct bench_end *end, unsigned n, uint16_t datagram_
         .windows = &end->windows,
         .datagram_max = datagram_max,
         .half_open_max = 4096,
-        .congestion = congestion,
         .idle_timeout_ns = TERN_HOUR,
     };
     end->at = (struct tern_endpoint){.family = 4, .ip = {10, 0, 0, (uint8_t)(1 + n)}, .port = 4001};
@@ -318,23 +316,14 @@ static void bench_idle(unsigned count)
 
 int main(int argc, char **argv)
 {
-    double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.0;
-    tern_time duration = (tern_time)(seconds * 1e9);
+    static const uint16_t datagrams[] = {1200, 1472, 8952, 16384, 32768};
     TERN_CHECK(tern_crypto_start() == TERN_OK);
-    if (argc > 2)
-        congestion = TERN_QUIC_CUBIC;
-    if (getenv("IDLE")) {
-        bench_idle((unsigned)atoi(getenv("IDLE")));
+    if (argc == 3 && strcmp(argv[1], "idle") == 0) {
+        bench_idle((unsigned)strtoul(argv[2], NULL, 10));
         return 0;
     }
-    if (getenv("ONE")) {
-        bench_stream((uint16_t)atoi(getenv("ONE")), duration);
-        return 0;
-    }
-    bench_stream(1200, duration);
-    bench_stream(1472, duration);
-    bench_stream(8952, duration);
-    bench_stream(16384, duration);
-    bench_stream(32768, duration);
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 1.0;
+    for (size_t i = 0; i < TERN_COUNT_OF(datagrams); i++)
+        bench_stream(datagrams[i], (tern_time)(seconds * 1e9));
     return 0;
 }

@@ -17,7 +17,7 @@
 #include "base/check.h"
 #include "crypto/aead.h"
 #include "crypto/start.h"
-#include "crypto/x25519.h"
+#include "operations.h"
 #include "secure/tls_internal.h"
 
 enum {
@@ -26,7 +26,6 @@ enum {
     ROUNDS = 60,
     HANDSHAKES = 50,
     HANDSHAKE_ROUNDS = 12,
-    OPERATIONS = 200,
 };
 
 struct host {
@@ -135,100 +134,29 @@ static void close_channel(struct bench *b)
         b->ends[i].ops->fini(b->ends[i].self);
 }
 
-enum operation { GENERATE, AGREE, SIGN_P256, VERIFY_P256, VERIFY_ED25519, OPERATION_KINDS };
-
-static const struct {
-    const char *name;
-    int per_handshake;
-} operations[OPERATION_KINDS] = {
-    [GENERATE] = {"X25519 generate", 2},      [AGREE] = {"X25519 agree", 2},
-    [SIGN_P256] = {"P-256 sign", 2},          [VERIFY_P256] = {"P-256 verify", 4},
-    [VERIFY_ED25519] = {"Ed25519 verify", 2},
-};
-
-/* What the operations need. */
-struct material {
-    struct tern_private_key p256;
-    uint8_t secret[TERN_X25519_SIZE];
-    uint8_t public_key[TERN_X25519_SIZE];
-    uint8_t bytes[2][TERN_SIGNATURE_SIZE_MAX];
-    struct tern_view signatures[2];
-};
-
-static const char message[] = "a message of no great length";
-
-static void operate(struct bench *b, struct material *m, enum operation operation)
-{
-    uint8_t bytes[TERN_SIGNATURE_SIZE_MAX];
-    struct tern_writer w = tern_writer_of(bytes, sizeof bytes);
-    struct tern_view text = tern_view_str(message);
-    switch (operation) {
-    case GENERATE:
-        tern_x25519_generate(&b->random, m->secret, m->public_key);
-        break;
-    case AGREE:
-        must(tern_x25519_agree(m->secret, m->public_key, bytes));
-        break;
-    case SIGN_P256:
-        must(tern_private_key_sign(&m->p256, text, &w));
-        break;
-    case VERIFY_P256:
-        must(tern_public_key_verify(&m->p256.public_key, text, m->signatures[0]));
-        break;
-    case VERIFY_ED25519:
-        must(tern_public_key_verify(&b->hosts[0].key.public_key, text, m->signatures[1]));
-        break;
-    case OPERATION_KINDS:
-        break;
-    }
-}
-
-static void time_operations(struct bench *b, double best[OPERATION_KINDS])
-{
-    struct material m;
-    must(tern_private_key_generate(TERN_KEY_ECDSA, &b->random, &m.p256));
-    tern_x25519_generate(&b->random, m.secret, m.public_key);
-    for (int i = 0; i < 2; i++) {
-        struct tern_writer w = tern_writer_of(m.bytes[i], sizeof m.bytes[i]);
-        must(
-            tern_private_key_sign(i == 0 ? &m.p256 : &b->hosts[0].key, tern_view_str(message), &w));
-        m.signatures[i] = tern_writer_view(&w);
-    }
-    for (int kind = 0; kind < OPERATION_KINDS; kind++) {
-        best[kind] = 1e9;
-        for (int round = 0; round < HANDSHAKE_ROUNDS; round++) {
-            double start = seconds();
-            for (int i = 0; i < OPERATIONS; i++)
-                operate(b, &m, (enum operation)kind);
-            double each = (seconds() - start) / (double)OPERATIONS;
-            best[kind] = each < best[kind] ? each : best[kind];
-        }
-    }
-    tern_private_key_fini(&m.p256);
-}
-
 static void bench_handshakes(struct bench *b)
 {
-    double each[OPERATION_KINDS];
-    double bare = 0;
-    double best = 1e9;
-    time_operations(b, each);
-    for (int i = 0; i < OPERATION_KINDS; i++) {
-        bare += operations[i].per_handshake * each[i];
-        printf("%s %.1f us, ", operations[i].name, each[i] * 1e6);
-    }
+    struct operations operations;
+    double best[2] = {1e9, 1e9};
+    operations_init(&operations);
     for (int round = 0; round < HANDSHAKE_ROUNDS; round++) {
-        double start = seconds();
+        double t[3];
+        t[0] = seconds();
         for (int i = 0; i < HANDSHAKES; i++) {
             open_channel(b);
             close_channel(b);
         }
-        double once = (seconds() - start) / (double)HANDSHAKES;
-        best = once < best ? once : best;
+        t[1] = seconds();
+        operations_run(&operations, OPERATIONS_TLS, HANDSHAKES);
+        t[2] = seconds();
+        for (int i = 0; i < 2; i++)
+            best[i] = t[i + 1] - t[i] < best[i] ? t[i + 1] - t[i] : best[i];
     }
-    printf("\nhandshake, both ends: %.0f/s (%.0f us); its public-key operations alone: %.0f/s "
+    operations_fini(&operations);
+    printf("handshake, both ends: %.0f/s (%.0f us); its public-key operations alone: %.0f/s "
            "(%.0f us): %.1f %%\n",
-           1 / best, best * 1e6, 1 / bare, bare * 1e6, 100 * bare / best);
+           HANDSHAKES / best[0], best[0] * 1e6 / HANDSHAKES, HANDSHAKES / best[1],
+           best[1] * 1e6 / HANDSHAKES, 100 * best[1] / best[0]);
     printf("jobs: responder %.0f us, initiator %.0f us, responder %.0f us\n", b->jobs[0] * 1e6,
            b->jobs[1] * 1e6, b->jobs[2] * 1e6);
     size_t before = b->mem.used;

@@ -59,6 +59,7 @@ class Results:
         self.options = options
         self.machine = machine
         self.bounds = {}
+        self.operations = {}  # public-key ones of a handshake, by way
         self.samples = {}
         self.simulated = {}  # by (hosts, crypto): the command
         self.failures = []
@@ -143,6 +144,16 @@ class Results:
                 "from the dial | % in its second half | first byte answered, round trips |",
                 "|---|---:|---:|---:|", *rows] if rows else []
 
+    def handshake_shares(self):
+        for way in ways.ALL:
+            most, share, memory = (self.median(f"handshakes_{what}_{way.key}", "tern")
+                                   for what in ("most", "share", "memory"))
+            if most:
+                yield (f"Handshakes, {way.name}: in memory, all of a connection from dial to close "
+                       f"reaches {memory:.0f} % of the {most:,.0f} a core second that both sides' "
+                       f"public-key operations alone permit ({self.operations[way.key]}); through "
+                       f"the kernel's sockets {share:.0f} %.")
+
     def shares(self):
         """What Tern reaches of what its cryptography alone permits, and one way beside another."""
         b = self.bounds
@@ -157,19 +168,7 @@ class Results:
         if websocket and cpu:
             lines.append(f"One stream over WebSocket takes {100 * (websocket / cpu - 1):+.0f} % of "
                          "the CPU time that it takes over TCP.")
-        for key, bound, what in (
-                ("tcp", "noise", "2 key generations, 6 X25519 agreements, 2 Ed25519 verifications"),
-                ("tls", "tls", "2 key generations, 2 X25519 agreements, 2 signatures and 4 "
-                 "verifications on P-256, 2 Ed25519 verifications"),
-                ("quic", "tls", "as TLS")):
-            rate = self.median(f"handshakes_core_{key}", "tern")
-            if rate and f"handshakes_{bound}" in b:
-                most = b[f"handshakes_{bound}"]
-                way = next(way for way in ways.ALL if way.key == key)
-                lines.append(f"Handshakes, {way.name}: {100 * rate / most:.0f} % of the "
-                             f"{most:,.0f} a core second that both sides' public-key operations "
-                             f"alone permit ({what}); the rest is the transport and everything "
-                             "else.")
+        lines += self.handshake_shares()
         rate, cpu = self.median("signed_delivered", "tern"), self.median("signed_cpu_us", "tern")
         if rate and "verifies" in b:
             cores = min(4, len(os.sched_getaffinity(0)))

@@ -2,9 +2,10 @@
 
 import re
 import resource
+import statistics
 import time
 
-from . import ways
+from . import machine, ways
 from .process import Failure, Server, run_client
 
 CLIENT_TIMEOUT_S = 120
@@ -97,6 +98,21 @@ def stream(programs, sizes, results):
         rounds(stacks_and_libraries(programs, way), results, sizes.rounds, work)
 
 
+def handshake_share(programs, way, per_core, sizes, results):
+    """Beside a rate, at once: what both sides' public-key operations alone permit, and what
+    connections without a network reach of that."""
+    texts = machine.outputs_on_two_cores([programs.handshake, ways.IN_MEMORY[way.key],
+                                          str(sizes.handshake_rounds)])
+    operations = [re.search(r"operations alone: (\d+) a second .*: (.+)", text) for text in texts]
+    most = statistics.mean(float(found.group(1)) for found in operations)
+    memory = statistics.mean(machine.number(text, r"^share: ([\d.]+) %") for text in texts)
+    results.operations[way.key] = operations[0].group(2)
+    results.add(f"handshakes_most_{way.key}", "tern", most)
+    results.add(f"handshakes_share_{way.key}", "tern", 100 * per_core / most)
+    results.add(f"handshakes_memory_{way.key}", "tern", memory)
+    return f"; bare {most:.0f}, in memory {memory:.0f} % of that"
+
+
 def handshake(programs, sizes, results):
     print(f"{sizes.handshakes} handshakes, {sizes.concurrency} at a time", flush=True)
 
@@ -109,7 +125,10 @@ def handshake(programs, sizes, results):
         rate = sizes.handshakes / result["seconds"]
         results.add(f"handshakes_core_{target.way.key}", target.name, per_core)
         results.add(f"handshakes_wall_{target.way.key}", target.name, rate)
-        return f"{per_core:.0f} per CPU second, {rate:.0f}/s by the clock"
+        text = f"{per_core:.0f} per CPU second, {rate:.0f}/s by the clock"
+        if target.name != "tern" or programs.handshake is None:
+            return text
+        return text + handshake_share(programs, target.way, per_core, sizes, results)
 
     for way in ways.ALL:
         rounds(stacks_and_libraries(programs, way), results, sizes.rounds, work)

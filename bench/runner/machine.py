@@ -14,12 +14,6 @@ from .process import Failure
 PROGRAM_TIMEOUT_S = 600
 FRAME_BYTES = 65519  # the largest Noise frame
 TLS_BYTES = 16384  # the largest record
-# Public-key operations of a handshake, of both ends together, as bench_crypto calls them.
-HANDSHAKES = {
-    "noise": {"X25519 public key": 2, "X25519 agree": 6, "Ed25519 verify": 2},
-    "tls": {"X25519 public key": 2, "X25519 agree": 2, "ECDSA sign": 2, "ECDSA verify": 4,
-            "Ed25519 verify": 2},
-}
 
 
 def cpu_model():
@@ -54,6 +48,7 @@ class Programs:
         self.crypto = {}
         self.sim = None
         self.path = None
+        self.handshake = None
         self.missing = {}
 
 
@@ -71,7 +66,7 @@ def find_programs(options, root):
                 table[name] = str(path)
             else:
                 programs.missing[name] = f"no {path}: {hint}"
-    for name in ("bench_crypto", "bench_sim", "bench_path"):
+    for name in ("bench_crypto", "bench_sim", "bench_path", "bench_handshake"):
         path = options.build / "bench" / name
         if not path.is_file():
             programs.missing[name] = f"no {path}: ninja -C {options.build} builds it"
@@ -95,35 +90,36 @@ def outputs_at_once(command, count):
         return list(runs.map(output_of, [command] * count))
 
 
+def outputs_on_two_cores(command):
+    """What a program prints that keeps one core busy, run on two at once: both ends of what is
+    measured keep two busy, and they may share what makes them fast."""
+    return outputs_at_once(command, min(2, len(os.sched_getaffinity(0))))
+
+
 def number(text, pattern):
-    found = re.search(pattern, text)
+    found = re.search(pattern, text, re.MULTILINE)
     if found is None:
-        raise Failure(f"no line like {pattern!r} in what a crypto bench printed")
+        raise Failure(f"no line like {pattern!r} in {text.strip()!r}")
     return float(found.group(1))
 
 
 def rate(texts, name):
-    pattern = "(?m)^" + re.escape(name) + r" +(\d+) ops/s"
+    pattern = "^" + re.escape(name) + r" +(\d+) ops/s"
     return statistics.mean(number(text, pattern) for text in texts)
 
 
 def crypto_bounds(programs, sizes, results):
-    """Rates of the bare cryptography on one core, in CPU time. Both ends of what is measured keep
-    two cores busy, and two may share what makes them fast: so this runs on two at once."""
+    """Rates of the bare cryptography on one core, in CPU time."""
     if "bench_crypto" not in programs.crypto:
         return
     try:
-        texts = outputs_at_once([programs.crypto["bench_crypto"], str(sizes.crypto_seconds)],
-                                min(2, len(os.sched_getaffinity(0))))
+        texts = outputs_on_two_cores([programs.crypto["bench_crypto"], str(sizes.crypto_seconds)])
         both = rate(texts, f"ChaCha20-Poly1305 seal and open, {FRAME_BYTES} bytes"
                     ) * FRAME_BYTES / 1e9
         results.bounds["aead_gbs"] = 2 * both  # sealing on one core, opening on the other
         results.bounds["aead_cpu_s_per_gb"] = 1 / both
         results.bounds["aes_gbs"] = rate(texts, f"AES-128-GCM seal and open, {TLS_BYTES} bytes"
                                          ) * TLS_BYTES / 1e9
-        for name, operations in HANDSHAKES.items():
-            results.bounds[f"handshakes_{name}"] = 1 / sum(
-                count / rate(texts, operation) for operation, count in operations.items())
         results.bounds["verifies"] = rate(texts, "Ed25519 verify, in a job of 64")
     except (Failure, subprocess.TimeoutExpired) as failure:
         results.fail("cryptography", str(failure))
