@@ -1,5 +1,6 @@
 #include "quic/quic_partial_reset.h"
 
+#include "base/check.h"
 #include "quic/quic_number.h"
 
 /* Transport parameters, both empty. */
@@ -46,6 +47,16 @@ static bool skip_sized(struct tern_reader *r)
     uint64_t size;
     return tern_quic_number_read(r, &size) && size <= tern_reader_left(r) &&
            tern_reader_skip(r, (size_t)size);
+}
+
+/* Packets are padded by the thousand bytes: PADDING, a frame of one byte each, goes all at once. */
+static void skip_padding(struct tern_reader *r)
+{
+    struct tern_view rest = tern_reader_rest(r);
+    size_t count = 0;
+    while (count < rest.size && rest.data[count] == FRAME_PADDING)
+        count++;
+    TERN_CHECK(tern_reader_skip(r, count));
 }
 
 static bool skip_ack(struct tern_reader *r, uint64_t type)
@@ -133,6 +144,8 @@ void quic_partial_reset_rewrite(uint8_t *frames, size_t size)
         ok = tern_quic_number_read(&r, &type);
         if (ok && type == FRAME_RESET_STREAM_AT)
             ok = rewrite_one(&r, frames, start);
+        else if (ok && type == FRAME_PADDING)
+            skip_padding(&r);
         else if (ok)
             ok = skip_frame(&r, type);
     }

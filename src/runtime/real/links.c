@@ -279,13 +279,13 @@ void loop_link_end(struct loop_link *link, bool close)
 
 /* --- opening --- */
 
-/* Without these options a link works, less well. */
-static void link_set_options(struct loop_link *link)
+/* Without these options a link works, less well. What a listener accepts has its own. */
+static void tcp_set_options(uv_tcp_t *tcp)
 {
     uv_os_fd_t fd;
     int unsent = LOOP_UNSENT_SIZE;
-    (void)uv_tcp_nodelay(&link->tcp, 1);
-    if (uv_fileno((uv_handle_t *)&link->tcp, &fd) == 0)
+    (void)uv_tcp_nodelay(tcp, 1);
+    if (uv_fileno((uv_handle_t *)tcp, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
 }
 
@@ -295,7 +295,6 @@ static void link_open(struct loop_link *link, enum tern_input_kind kind, tern_to
     int size = sizeof name;
     struct tern_input in = {.kind = kind, .token = token};
 
-    link_set_options(link);
     if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&name, &size) != 0 ||
         tern_endpoint_from_sockaddr((struct sockaddr *)&name, &in.remote) != TERN_OK)
         in.err = TERN_ERR_DISCONNECTED;
@@ -326,6 +325,7 @@ static void link_on_connect(uv_connect_t *request, int status)
     if (link->loop->freeing)
         return;
     if (status == 0 && link->state == LINK_CONNECTING) {
+        tcp_set_options(&link->tcp);
         link_open(link, TERN_INPUT_DIALED, link->token);
         return;
     }
@@ -401,6 +401,7 @@ static int listener_bind(struct loop_listener *listener, const struct tern_endpo
     unsigned flags = endpoint->family == 6 ? UV_TCP_IPV6ONLY : 0;
     tern_endpoint_to_sockaddr(endpoint, &addr);
     int status = uv_tcp_bind(&listener->tcp, (struct sockaddr *)&addr, flags);
+    tcp_set_options(&listener->tcp);
     if (status == 0)
         status =
             uv_listen((uv_stream_t *)&listener->tcp, LOOP_LISTEN_BACKLOG, listener_on_connection);

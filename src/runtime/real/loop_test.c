@@ -80,16 +80,19 @@ static void echo_listening(struct echo *e, const struct tern_input *in)
                  &(struct tern_command){.kind = TERN_COMMAND_DIAL, .token = 2, .endpoint = target});
 }
 
-/* The kernel must hold little of a link that is unsent. */
+/* The kernel must hold little of a link that is unsent, and send small frames at once. */
 static void echo_check_link(const struct echo *e, tern_link_id link)
 {
     uv_os_fd_t fd;
     int unsent = 0;
+    int at_once = 0;
     socklen_t size = sizeof unsent;
     const struct loop_slot *slot = loop_slot_find(e->loop, link);
     assert_int_equal(uv_fileno((const uv_handle_t *)&slot->link->tcp, &fd), 0);
     assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, &size), 0);
     assert_int_equal(unsent, LOOP_UNSENT_SIZE);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &at_once, &size), 0);
+    assert_int_not_equal(at_once, 0);
 }
 
 static void echo_input(void *self, tern_time now, const struct tern_input *in)
