@@ -449,6 +449,24 @@ static void who_shows_one_that_was_changed(void **state)
                TERN_ERR_BAD_SIGNATURE, TERN_FAULT_CERTIFICATE_SELF_SIGNATURE);
 }
 
+/* Who has another key than the certificate's proves nothing. A certificate is judged before its key
+ * is used for that: what is wrong with it is told although the proof is wrong as well. */
+static void who_cannot_prove_what_is_shown(void **state)
+{
+    (void)state;
+    struct quic_puppet_options options = {.certificates = quic_testing_certificate(3),
+                                          .certificates_count = 1,
+                                          .signer = quic_testing_certificate(4)};
+    expect_met(options, TERN_ERR_PROTOCOL, TERN_FAULT_QUIC_TLS);
+    struct tern_certificate changed = *quic_testing_certificate(3);
+    uint8_t der[TERN_CERTIFICATE_SIZE_MAX];
+    memcpy(der, changed.der, changed.der_size);
+    der[changed.der_size - 1] ^= 1;
+    changed.der = der;
+    options.certificates = &changed;
+    expect_met(options, TERN_ERR_BAD_SIGNATURE, TERN_FAULT_CERTIFICATE_SELF_SIGNATURE);
+}
+
 static void who_shows_one_of_the_past(void **state)
 {
     (void)state;
@@ -699,6 +717,7 @@ int main(void)
         cmocka_unit_test(resets_without_end),
         cmocka_unit_test(who_shows_no_certificate),
         cmocka_unit_test(who_shows_two_certificates),
+        cmocka_unit_test(who_cannot_prove_what_is_shown),
         cmocka_unit_test(who_shows_one_of_another_kind),
         cmocka_unit_test(who_shows_one_that_was_changed),
         cmocka_unit_test(who_shows_one_of_the_past),

@@ -257,10 +257,11 @@ static void puppet_certificates(struct quic_puppet *puppet)
             puppet_datum(tern_view_of(o->certificates[i].der, o->certificates[i].der_size));
         TERN_CHECK(gnutls_pcert_import_x509_raw(&pcerts[i], &der, GNUTLS_X509_FMT_DER, 0) == 0);
     }
-    gnutls_datum_t pkcs8 =
-        puppet_datum(tern_view_of(o->certificates[0].key, TERN_CERTIFICATE_KEY_SIZE));
+    const struct tern_certificate *signer = o->signer == NULL ? &o->certificates[0] : o->signer;
+    gnutls_datum_t pkcs8 = puppet_datum(tern_view_of(signer->key, TERN_CERTIFICATE_KEY_SIZE));
     TERN_CHECK(gnutls_privkey_init(&key) == 0);
     TERN_CHECK(gnutls_privkey_import_x509_raw(key, &pkcs8, GNUTLS_X509_FMT_DER, NULL, 0) == 0);
+    gnutls_certificate_set_flags(puppet->credentials, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
     TERN_CHECK(gnutls_certificate_set_key(puppet->credentials, NULL, 0, pcerts,
                                           (int)o->certificates_count, key) >= 0);
 }

@@ -30,7 +30,8 @@ struct quic_puppet_options {
     tern_time now;
     bool no_certificate;                         /* for the test: that none is meant */
     const struct tern_certificate *certificates; /* none: shows none */
-    size_t certificates_count;                   /* all are sent; the first one's key signs */
+    size_t certificates_count;                   /* all are sent */
+    const struct tern_certificate *signer;       /* whose key signs; NULL: the first of them */
     const char *alpn;                            /* NULL: "libp2p" */
     uint32_t version;                            /* a client's; 0: 1 */
     size_t cids_max;                             /* of the other side's; 0: 7 */
