@@ -34,10 +34,20 @@ static const char *event_address(struct tern_host *host, const struct tern_multi
     return event_text(host, tern_writer_view(&w));
 }
 
+static const char *event_id(struct host_id_text *kept, const struct tern_peer_id *id)
+{
+    if (!tern_peer_id_equal(&kept->id, id)) {
+        kept->id = *id;
+        host_peer_text(id, kept->text);
+    }
+    return kept->text;
+}
+
 static const char *event_peer(struct tern_host *host, const struct tern_peer_id *id)
 {
-    host_peer_text(id, host->event_peer);
-    return host->event_peer;
+    if (id->size == 0)
+        return "";
+    return event_id(&host->event_peers[id->bytes[id->size - 1] % HOST_ID_TEXTS], id);
 }
 
 static void event_gossip(struct tern_host *host, const struct tern_gossip_event *from,
@@ -60,10 +70,8 @@ static void event_gossip(struct tern_host *host, const struct tern_gossip_event 
         event->kind = TERN_EVENT_UNSUBSCRIBED;
         return;
     }
-    if (tern_peer_id_decode(from->message.from, &author) == TERN_OK) {
-        host_peer_text(&author, host->event_author);
-        event->author = host->event_author;
-    }
+    if (tern_peer_id_decode(from->message.from, &author) == TERN_OK)
+        event->author = event_id(&host->event_author, &author);
 }
 
 static void event_request(struct tern_host *host, const struct tern_request_event *from,

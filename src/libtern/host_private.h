@@ -14,7 +14,17 @@
 #include "secure/pnet.h"
 #include "tern/tern.h"
 
-enum { HOST_PROTOCOLS_MAX = TERN_SWARM_PROTOCOLS_MAX, HOST_BOOK_SPACE = 200 };
+enum {
+    HOST_PROTOCOLS_MAX = TERN_SWARM_PROTOCOLS_MAX,
+    HOST_BOOK_SPACE = 200,
+    HOST_ID_TEXTS = 8,
+};
+
+/* An id's text that is kept: messages come from a few neighbours, again and again. */
+struct host_id_text {
+    struct tern_peer_id id;
+    char text[TERN_PEER_TEXT_SIZE];
+};
 
 struct tern_host {
     pthread_mutex_t lock;
@@ -35,8 +45,8 @@ struct tern_host {
     /* the texts of the event given last */
     struct tern_host_event event;
     struct tern_perf_info event_perf;
-    char event_peer[TERN_PEER_TEXT_SIZE];
-    char event_author[TERN_PEER_TEXT_SIZE];
+    struct host_id_text event_peers[HOST_ID_TEXTS]; /* by the id's last byte */
+    struct host_id_text event_author;
     char *event_text;
     size_t event_text_capacity;
 };
