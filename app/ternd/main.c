@@ -175,7 +175,7 @@ static int main_run(const struct config *config)
 {
     struct app_message message;
     struct log log;
-    struct signals signals;
+    static struct signals signals; /* its thread waits until the process is no more */
     struct node *node = NULL;
     int code = EXIT_CONFIG;
     log_init(&log, config->log_level, config->log_format);

@@ -5,6 +5,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/check.h"
+#include "crypto/aead.h"
 #include "crypto/secret.h"
 #include "secure/web_tls_internal.h"
 
@@ -257,13 +258,26 @@ static tern_err web_say_update(struct tern_web_channel *web)
     return web_fail(web, TERN_ERR_INTERNAL, TERN_FAULT_NONE);
 }
 
-/* Opens a whole record. Its plaintext is written where it lay itself, which is longer. */
+/* What lies around the plaintext of a sealed record of TLS 1.2: a tag, and before it a nonce if it
+ * is AES-GCM's (RFC 5288). TLS 1.3's OpenSSL measures by itself. */
+static size_t web_overhead(const struct tern_web_channel *web)
+{
+    if (SSL_version(web->ssl) != TLS1_2_VERSION)
+        return 0;
+    int cipher = SSL_CIPHER_get_cipher_nid(SSL_get_current_cipher(web->ssl));
+    return TERN_AEAD_TAG_SIZE + (cipher == NID_chacha20_poly1305 ? 0 : EVP_GCM_TLS_EXPLICIT_IV_LEN);
+}
+
+/* Opens a whole record. Its plaintext is written where it lay itself, which is longer. Of one that
+ * is too short to be sealed some versions of OpenSSL say that they have failed. */
 static tern_err web_open_record(struct tern_web_channel *web, struct tern_chunk *chunk,
                                 struct tern_span record)
 {
     struct tern_tls_pipe *pipe = &web->handshake.pipe;
     uint8_t type = record.data[0];
     size_t got = 0;
+    if (record.size < TERN_TLS_HEADER_SIZE + web_overhead(web))
+        return web_fail(web, TERN_ERR_BAD_MAC, TERN_FAULT_TLS_RECORD_MAC);
     web_say(web);
     pipe->in[0] = tern_view_of(record.data, record.size);
     int result = SSL_read_ex(web->ssl, record.data, record.size, &got);

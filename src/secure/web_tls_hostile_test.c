@@ -350,6 +350,12 @@ static void records_behind_the_handshake_are_judged(void **state)
          TERN_FAULT_TLS_RECORD_TOO_LARGE},
         {TLS1_2_VERSION, "\x17\x03\x03\x00\x04....", 9, TERN_ERR_BAD_MAC,
          TERN_FAULT_TLS_RECORD_MAC},
+        {TLS1_2_VERSION, "\x17\x03\x03\x00\x17.......................", 28, TERN_ERR_BAD_MAC,
+         TERN_FAULT_TLS_RECORD_MAC},
+        {TLS1_2_VERSION, "\x17\x03\x03\x00\x18........................", 29, TERN_ERR_BAD_MAC,
+         TERN_FAULT_TLS_RECORD_MAC},
+        {TLS1_3_VERSION, "\x17\x03\x03\x00\x04....", 9, TERN_ERR_BAD_MAC,
+         TERN_FAULT_TLS_RECORD_MAC},
         {TLS1_3_VERSION, "\x16\x03\x03\x00\x04\x01\x00\x00\x00", 9, TERN_ERR_PROTOCOL,
          TERN_FAULT_TLS_RECORD_TYPE}, /* in the clear */
         {TLS1_3_VERSION, "\x17\x03\x03\x00\x20................................", 37,

@@ -374,6 +374,28 @@ static void data_goes_through_in_any_segmentation(void **state)
     }
 }
 
+/* The shortest record of each suite of TLS 1.2 is not taken for one that is cut. */
+static void one_byte_goes_through_by_every_cipher(void **state)
+{
+    (void)state;
+    static const char *const suites[] = {"ECDHE-ECDSA-AES128-GCM-SHA256",
+                                         "ECDHE-ECDSA-AES256-GCM-SHA384",
+                                         "ECDHE-ECDSA-CHACHA20-POLY1305"};
+    for (size_t s = 0; s < TERN_COUNT_OF(suites); s++) {
+        struct web_world *w = web_world_new(1);
+        use_version(w, TLS1_2_VERSION);
+        assert_int_equal(SSL_CTX_set_cipher_list(w->web[CLIENT].client.ssl, suites[s]), 1);
+        for (int i = 0; i < 2; i++)
+            w->pump.ends[i].message_size = 1;
+        assert_true(web_world_open(w));
+        pump_run(&w->pump);
+        assert_string_equal(SSL_get_cipher_name(web_channel(w, CLIENT)->ssl), suites[s]);
+        for (int i = 0; i < 2; i++)
+            assert_int_equal(w->pump.ends[i].got_size, 1);
+        web_world_free(w);
+    }
+}
+
 static void a_record_holds_at_most_16_kib(void **state)
 {
     (void)state;
@@ -630,6 +652,7 @@ int main(void)
         cmocka_unit_test(new_credentials_are_for_new_channels),
         cmocka_unit_test(credentials_may_change_during_a_handshake),
         cmocka_unit_test(data_goes_through_in_any_segmentation),
+        cmocka_unit_test(one_byte_goes_through_by_every_cipher),
         cmocka_unit_test(a_record_holds_at_most_16_kib),
         cmocka_unit_test(keys_change_after_many_records),
         cmocka_unit_test(a_channel_at_rest_holds_little),
