@@ -35,7 +35,8 @@ struct bare_pair {
 };
 
 /* bare_pair_begin makes the world and lets the first dials begin; what comes before world in the
- * struct has been set. What it makes lives as long as the process. */
+ * struct has been set. The world keeps the pair's address; what is made lives as long as the
+ * process. */
 void bare_pair_begin(struct bare_pair *pair);
 
 /* bare_pair_run runs the world until the dialler is done. */

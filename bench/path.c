@@ -24,25 +24,26 @@
 enum { PATH_SAMPLE_MS = 20 };
 
 /* path_begin lets the client send count times so many bytes, a connection each time. */
-static struct bare_pair path_begin(const struct bare_way *way, uint64_t bytes, uint64_t count)
+static void path_begin(struct bare_pair *pair, const struct bare_way *way, uint64_t bytes,
+                       uint64_t count)
 {
-    struct bare_pair pair = {.way = way,
-                             .path = {.latency_ns = PATH_RTT_NS / 2,
-                                      .bytes_per_second = PATH_BYTES_PER_SECOND,
-                                      .queue_bytes = PATH_BDP},
-                             .buffer_bytes = 2 * PATH_BDP,
-                             .mode = MODE_STREAM,
-                             .bytes = bytes,
-                             .count = count};
-    bare_pair_begin(&pair);
-    return pair;
+    *pair = (struct bare_pair){.way = way,
+                               .path = {.latency_ns = PATH_RTT_NS / 2,
+                                        .bytes_per_second = PATH_BYTES_PER_SECOND,
+                                        .queue_bytes = PATH_BDP},
+                               .buffer_bytes = 2 * PATH_BDP,
+                               .mode = MODE_STREAM,
+                               .bytes = bytes,
+                               .count = count};
+    bare_pair_begin(pair);
 }
 
 static void path_stream(const struct bare_way *way, uint64_t bytes)
 {
-    struct bare_pair p = path_begin(way, bytes, 1);
+    struct bare_pair p;
     uint64_t half_bytes = 0;
     tern_time half_at = 0;
+    path_begin(&p, way, bytes, 1);
     while (!p.ends[0]->finished && p.ends[1]->received < bytes) {
         sim_world_run(p.world, sim_world_now(p.world) + PATH_SAMPLE_MS * TERN_MILLISECOND);
         if (half_at == 0 && p.ends[1]->received >= bytes / 2) {
@@ -63,7 +64,8 @@ static void path_stream(const struct bare_way *way, uint64_t bytes)
 static void path_byte(const struct bare_way *way)
 {
     for (uint64_t count = 1; count <= (way->quic ? 2 : 1); count++) {
-        struct bare_pair p = path_begin(way, 1, count);
+        struct bare_pair p;
+        path_begin(&p, way, 1, count);
         bare_pair_run(&p);
         printf("%s%s: %.2f round trips\n", way->name, count > 1 ? ", resumed" : "",
                (double)p.ends[0]->took_ns / (double)PATH_RTT_NS);
