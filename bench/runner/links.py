@@ -103,10 +103,10 @@ def handshake_share(programs, way, per_core, sizes, results):
     connections without a network reach of that."""
     texts = machine.outputs_on_two_cores([programs.handshake, ways.IN_MEMORY[way.key],
                                           str(sizes.handshake_rounds)])
-    operations = [re.search(r"operations alone: (\d+) a second .*: (.+)", text) for text in texts]
-    most = statistics.mean(float(found.group(1)) for found in operations)
+    most = statistics.mean(machine.number(text, r"operations alone: (\d+) a second .*: .")
+                           for text in texts)
     memory = statistics.mean(machine.number(text, r"^share: ([\d.]+) %") for text in texts)
-    results.operations[way.key] = operations[0].group(2)
+    results.operations[way.key] = re.search("operations alone: .*: (.+)", texts[0]).group(1)
     results.add(f"handshakes_most_{way.key}", "tern", most)
     results.add(f"handshakes_share_{way.key}", "tern", 100 * per_core / most)
     results.add(f"handshakes_memory_{way.key}", "tern", memory)
