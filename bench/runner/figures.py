@@ -60,6 +60,7 @@ class Results:
         self.machine = machine
         self.bounds = {}
         self.operations = {}  # public-key ones of a handshake, by way
+        self.library_texts = {}  # what of the libraries makes a handshake, by way
         self.samples = {}
         self.simulated = {}  # by (hosts, crypto): the command
         self.failures = []
@@ -144,15 +145,27 @@ class Results:
                 "from the dial | % in its second half | first byte answered, round trips |",
                 "|---|---:|---:|---:|", *rows] if rows else []
 
+    def handshake_figures(self, what, way):
+        """How many of that a core second permits, and the per cent of it that connections reach in
+        memory and through sockets."""
+        return (self.median(f"handshakes_{what}{figure}_{way.key}", "tern")
+                for figure in ("most", "memory", "share"))
+
     def handshake_shares(self):
         for way in ways.ALL:
-            most, share, memory = (self.median(f"handshakes_{what}_{way.key}", "tern")
-                                   for what in ("most", "share", "memory"))
+            most, memory, share = self.handshake_figures("", way)
+            if not most:
+                continue
+            line = (f"Handshakes, {way.name}: in memory, all of a connection from dial to close "
+                    f"reaches {memory:.0f} % of the {most:,.0f} a core second that both sides' "
+                    f"public-key operations alone permit ({self.operations[way.key]}); through "
+                    f"the kernel's sockets {share:.0f} %.")
+            most, memory, share = self.handshake_figures("library_", way)
             if most:
-                yield (f"Handshakes, {way.name}: in memory, all of a connection from dial to close "
-                       f"reaches {memory:.0f} % of the {most:,.0f} a core second that both sides' "
-                       f"public-key operations alone permit ({self.operations[way.key]}); through "
-                       f"the kernel's sockets {share:.0f} %.")
+                line += (f" Of the {most:,.0f} that the libraries permit by themselves "
+                         f"({self.library_texts[way.key]}) it reaches {memory:.0f} %; through the "
+                         f"sockets {share:.0f} %.")
+            yield line
 
     def shares(self):
         """What Tern reaches of what its cryptography alone permits, and one way beside another."""

@@ -98,19 +98,37 @@ def stream(programs, sizes, results):
         rounds(stacks_and_libraries(programs, way), results, sizes.rounds, work)
 
 
+def mean(texts, pattern):
+    return statistics.mean(machine.number(text, pattern) for text in texts)
+
+
+def library_share(texts, way, per_core, results):
+    """What the libraries that make the handshake permit by themselves, and what Tern reaches of
+    it."""
+    most = mean(texts, r"by themselves: (\d+) a second .*: .")
+    memory = mean(texts, r"^share of them: ([\d.]+) %")
+    results.library_texts[way.key] = re.search("by themselves: .*: (.+)", texts[0]).group(1)
+    results.add(f"handshakes_library_most_{way.key}", "tern", most)
+    results.add(f"handshakes_library_share_{way.key}", "tern", 100 * per_core / most)
+    results.add(f"handshakes_library_memory_{way.key}", "tern", memory)
+    return f"; libraries {most:.0f}, in memory {memory:.0f} % of that"
+
+
 def handshake_share(programs, way, per_core, sizes, results):
     """Beside a rate, at once: what both sides' public-key operations alone permit, and what
-    connections without a network reach of that."""
+    connections without a network reach of that; the same of the libraries, where there are any."""
     texts = machine.outputs_on_two_cores([programs.handshake, ways.IN_MEMORY[way.key],
                                           str(sizes.handshake_rounds)])
-    most = statistics.mean(machine.number(text, r"operations alone: (\d+) a second .*: .")
-                           for text in texts)
-    memory = statistics.mean(machine.number(text, r"^share: ([\d.]+) %") for text in texts)
+    most = mean(texts, r"operations alone: (\d+) a second .*: .")
+    memory = mean(texts, r"^share: ([\d.]+) %")
     results.operations[way.key] = re.search("operations alone: .*: (.+)", texts[0]).group(1)
     results.add(f"handshakes_most_{way.key}", "tern", most)
     results.add(f"handshakes_share_{way.key}", "tern", 100 * per_core / most)
     results.add(f"handshakes_memory_{way.key}", "tern", memory)
-    return f"; bare {most:.0f}, in memory {memory:.0f} % of that"
+    told = f"; bare {most:.0f}, in memory {memory:.0f} % of that"
+    if way in ways.BY_LIBRARIES:
+        told += library_share(texts, way, per_core, results)
+    return told
 
 
 def handshake(programs, sizes, results):

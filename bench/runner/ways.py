@@ -25,6 +25,7 @@ WS = Way("ws", "WebSocket + Noise", "ws")
 QUIC = Way("quic", "QUIC", "quic-v1")
 ALL = (TCP, TLS, WS, QUIC)
 IN_MEMORY = {"tcp": "tcp+noise", "tls": "tcp+tls", "ws": "ws+noise", "quic": "quic"}  # by key
+BY_LIBRARIES = (TLS, QUIC)  # whose handshake libraries make
 
 # The libraries below go's and rust's QUIC, alone: they stand beside what is measured over QUIC.
 RAW = Way("quic", "QUIC alone", "quic-raw")
