@@ -7,9 +7,10 @@
  *     bench_handshake WAY [ROUNDS [resumable]]
  *
  * WAY is tcp+noise, tcp+tls, ws+noise or quic. Rounds of connections take turns with rounds of the
- * public-key operations that so many handshakes cannot do without (operations.h) and, where
- * libraries make the handshake, with rounds of theirs by themselves (library.h), because a
- * machine's speed changes; the figures are medians. Time is processor time.
+ * cryptography that so many handshakes cannot do without (operations.h) and, where libraries make
+ * the handshake, with rounds of the same by the fastest library, and of handshakes of the libraries
+ * by themselves (library.h), because a machine's speed changes; the
+ * figures are medians. Time is processor time.
  *
  * With resumable the libraries' server gives what a later session over QUIC begins with, as Tern's
  * always does.
@@ -28,7 +29,7 @@
 enum { HANDSHAKES = 50, ROUNDS_DEFAULT = 15, ROUNDS_MAX = 1000 };
 
 /* What takes turns, and how long each took in a round, in seconds. */
-enum part { PART_CONNECTIONS, PART_OPERATIONS, PART_LIBRARY, PARTS };
+enum part { PART_CONNECTIONS, PART_OPERATIONS, PART_FASTEST, PART_LIBRARY, PARTS };
 
 struct bench {
     const struct bare_way *way;
@@ -66,6 +67,10 @@ static void run_part(struct bench *b, enum part part)
         break;
     case PART_OPERATIONS:
         operations_run(&b->operations, b->operations_of, HANDSHAKES);
+        break;
+    case PART_FASTEST:
+        if (b->library_of != LIBRARY_KINDS)
+            operations_run(&b->operations, OPERATIONS_TLS_FASTEST, HANDSHAKES);
         break;
     case PART_LIBRARY:
         if (b->library_of != LIBRARY_KINDS)
@@ -131,13 +136,15 @@ static void report(const struct bench *b)
     double seconds_each = each(b, PART_CONNECTIONS);
     printf("%s in memory, both ends: %.0f connections a second (%.0f us)\n", b->way->name,
            1 / seconds_each, seconds_each * 1e6);
-    report_part(b, PART_OPERATIONS, "their public-key operations alone",
-                operations_text(b->operations_of));
+    report_part(b, PART_OPERATIONS, "their cryptography alone", operations_text(b->operations_of));
     printf("share: %.1f %%\n", share(b, PART_OPERATIONS));
     if (b->library_of == LIBRARY_KINDS)
         return;
+    report_part(b, PART_FASTEST, "the same at its fastest",
+                operations_text(OPERATIONS_TLS_FASTEST));
+    printf("share of the fastest: %.1f %%\n", share(b, PART_FASTEST));
     report_part(b, PART_LIBRARY, "the libraries by themselves", library_text(b->library_of));
-    printf("share of them: %.1f %%\n", share(b, PART_LIBRARY));
+    printf("share of the libraries: %.1f %%\n", share(b, PART_LIBRARY));
 }
 
 /* --- what is asked for --- */

@@ -2,7 +2,6 @@
 
 #include "base/check.h"
 #include "crypto/aead.h"
-#include "secure/gnutls.h"
 
 struct library_kind {
     const char *text;
@@ -11,7 +10,7 @@ struct library_kind {
     void (*handshake)(struct library *l);
 };
 
-#define LIBRARY_CERTIFICATES "OpenSSL's signatures, the check of certificates"
+#define LIBRARY_CERTIFICATES "libsodium's signatures, the check of certificates"
 
 static const struct library_kind kinds[LIBRARY_KINDS] = {
     [LIBRARY_TLS] = {.text = "GnuTLS, " LIBRARY_CERTIFICATES, .handshake = library_tls_handshake},
@@ -88,7 +87,6 @@ void library_set_up(struct library *l, gnutls_session_t session, bool server)
         gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUIRE);
         gnutls_certificate_send_x509_rdn_sequence(session, 1); /* names nobody */
     }
-    TERN_CHECK(gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, identity->credentials) ==
-                   0 &&
+    TERN_CHECK(tern_gnutls_credentials_set(session, identity->credentials) == 0 &&
                gnutls_alpn_set_protocols(session, &alpn, 1, GNUTLS_ALPN_MANDATORY) == 0);
 }

@@ -1,7 +1,7 @@
 /*
  * What the libraries that make TLS and QUIC take for a handshake of libp2p's by themselves: both
  * ends, in memory, with nothing of Tern's but the check of the certificates, which they cannot do,
- * and the certificates' signatures, which are OpenSSL's.
+ * and the certificates' signatures, which are libsodium's.
  *
  *     TLS             two sessions of GnuTLS, made, at the end of the handshake, and freed
  *                     (library_tls.c)
@@ -16,9 +16,8 @@
 #ifndef TERN_BENCH_LIBRARY_H
 #define TERN_BENCH_LIBRARY_H
 
-#include <gnutls/gnutls.h>
-
 #include "base/random.h"
+#include "secure/gnutls.h"
 #include "secure/tls.h"
 
 enum library_of { LIBRARY_TLS, LIBRARY_QUIC, LIBRARY_QUIC_RESUMABLE, LIBRARY_KINDS };

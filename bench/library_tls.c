@@ -45,12 +45,12 @@ static void tls_open(struct library *l, struct tls_end *end, bool server)
 {
     const unsigned flags = GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS | GNUTLS_NO_AUTO_SEND_TICKET |
                            GNUTLS_NO_EXTENSIONS | GNUTLS_KEY_SHARE_TOP | GNUTLS_FORCE_CLIENT_CERT;
+    const struct tern_tls_identity *identity = &l->hosts[server ? 1 : 0].identity;
     TERN_CHECK(gnutls_init(&end->session, flags | (server ? GNUTLS_SERVER : GNUTLS_CLIENT)) == 0);
     gnutls_transport_set_ptr(end->session, end);
     gnutls_transport_set_pull_function(end->session, tls_pull);
     gnutls_transport_set_push_function(end->session, tls_push);
     gnutls_handshake_set_timeout(end->session, 0);
-    const struct tern_tls_identity *identity = &l->hosts[server ? 1 : 0].identity;
     TERN_CHECK(gnutls_priority_set(end->session, identity->priority) == 0);
     library_set_up(l, end->session, server);
 }

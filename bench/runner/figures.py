@@ -59,8 +59,7 @@ class Results:
         self.options = options
         self.machine = machine
         self.bounds = {}
-        self.operations = {}  # public-key ones of a handshake, by way
-        self.library_texts = {}  # what of the libraries makes a handshake, by way
+        self.bound_texts = {}  # what a bound of handshakes is made of, by bound and way
         self.samples = {}
         self.simulated = {}  # by (hosts, crypto): the command
         self.failures = []
@@ -145,27 +144,31 @@ class Results:
                 "from the dial | % in its second half | first byte answered, round trips |",
                 "|---|---:|---:|---:|", *rows] if rows else []
 
-    def handshake_figures(self, what, way):
-        """How many of that a core second permits, and the per cent of it that connections reach in
-        memory and through sockets."""
-        return (self.median(f"handshakes_{what}{figure}_{way.key}", "tern")
-                for figure in ("most", "memory", "share"))
+    def handshake_bound(self, bound, way):
+        """How many a core second the bound permits, what they are, and the per cent of it that
+        connections reach in memory and through sockets."""
+        most, memory, share = (self.median(f"handshakes_{bound}_{figure}_{way.key}", "tern")
+                               for figure in ("most", "memory", "share"))
+        return most, self.bound_texts.get((bound, way.key)), memory, share
 
     def handshake_shares(self):
         for way in ways.ALL:
-            most, memory, share = self.handshake_figures("", way)
+            most, text, memory, share = self.handshake_bound("bare", way)
             if not most:
                 continue
-            line = (f"Handshakes, {way.name}: in memory, all of a connection from dial to close "
-                    f"reaches {memory:.0f} % of the {most:,.0f} a core second that both sides' "
-                    f"public-key operations alone permit ({self.operations[way.key]}); through "
-                    f"the kernel's sockets {share:.0f} %.")
-            most, memory, share = self.handshake_figures("library_", way)
-            if most:
-                line += (f" Of the {most:,.0f} that the libraries permit by themselves "
-                         f"({self.library_texts[way.key]}) it reaches {memory:.0f} %; through the "
-                         f"sockets {share:.0f} %.")
-            yield line
+            yield (f"Handshakes, {way.name}: in memory, all of a connection from dial to close "
+                   f"reaches {memory:.0f} % of the {most:,.0f} a core second that both sides' "
+                   f"cryptography alone permits ({text}); through the kernel's sockets "
+                   f"{share:.0f} %.")
+            most, text, memory, share = self.handshake_bound("library", way)
+            if not most:
+                continue
+            fastest, fastest_text, of_fastest, _ = self.handshake_bound("fastest", way)
+            yield (f"Handshakes, {way.name}, beside its libraries: {memory:.0f} % of the "
+                   f"{most:,.0f} that they permit by themselves ({text}), through the kernel's "
+                   f"sockets {share:.0f} %; the cryptography at its fastest here "
+                   f"({fastest_text}) would permit {fastest:,.0f}, of which {of_fastest:.0f} % are "
+                   "reached.")
 
     def shares(self):
         """What Tern reaches of what its cryptography alone permits, and one way beside another."""

@@ -102,33 +102,31 @@ def mean(texts, pattern):
     return statistics.mean(machine.number(text, pattern) for text in texts)
 
 
-def library_share(texts, way, per_core, results):
-    """What the libraries that make the handshake permit by themselves, and what Tern reaches of
-    it."""
-    most = mean(texts, r"by themselves: (\d+) a second .*: .")
-    memory = mean(texts, r"^share of them: ([\d.]+) %")
-    results.library_texts[way.key] = re.search("by themselves: .*: (.+)", texts[0]).group(1)
-    results.add(f"handshakes_library_most_{way.key}", "tern", most)
-    results.add(f"handshakes_library_share_{way.key}", "tern", 100 * per_core / most)
-    results.add(f"handshakes_library_memory_{way.key}", "tern", memory)
-    return f"; libraries {most:.0f}, in memory {memory:.0f} % of that"
+# What stands beside connections in memory: the name of the figures, and bench_handshake's lines.
+HANDSHAKE_BOUNDS = {"bare": ("their cryptography alone", "share"),
+                    "fastest": ("the same at its fastest", "share of the fastest"),
+                    "library": ("the libraries by themselves", "share of the libraries")}
 
 
-def handshake_share(programs, way, per_core, sizes, results):
-    """Beside a rate, at once: what both sides' public-key operations alone permit, and what
-    connections without a network reach of that; the same of the libraries, where there are any."""
+def handshake_bound(texts, bound, way, per_core, results):
+    """What a bound permits, and what connections reach of it without a network and with one."""
+    line, share = HANDSHAKE_BOUNDS[bound]
+    most = mean(texts, rf"^{line}: (\d+) a second")
+    memory = mean(texts, rf"^{share}: ([\d.]+) %")
+    results.bound_texts[bound, way.key] = re.search(rf"^{line}: .*: (.+)", texts[0], re.M).group(1)
+    results.add(f"handshakes_{bound}_most_{way.key}", "tern", most)
+    results.add(f"handshakes_{bound}_share_{way.key}", "tern", 100 * per_core / most)
+    results.add(f"handshakes_{bound}_memory_{way.key}", "tern", memory)
+    return f"; {bound} {most:.0f}, in memory {memory:.0f} % of that"
+
+
+def handshake_bounds(programs, way, per_core, sizes, results):
+    """Beside a rate, at once: what the handshake's cryptography alone permits; where libraries make
+    it, what the fastest one's would, and what they permit by themselves."""
     texts = machine.outputs_on_two_cores([programs.handshake, ways.IN_MEMORY[way.key],
                                           str(sizes.handshake_rounds)])
-    most = mean(texts, r"operations alone: (\d+) a second .*: .")
-    memory = mean(texts, r"^share: ([\d.]+) %")
-    results.operations[way.key] = re.search("operations alone: .*: (.+)", texts[0]).group(1)
-    results.add(f"handshakes_most_{way.key}", "tern", most)
-    results.add(f"handshakes_share_{way.key}", "tern", 100 * per_core / most)
-    results.add(f"handshakes_memory_{way.key}", "tern", memory)
-    told = f"; bare {most:.0f}, in memory {memory:.0f} % of that"
-    if way in ways.BY_LIBRARIES:
-        told += library_share(texts, way, per_core, results)
-    return told
+    bounds = HANDSHAKE_BOUNDS if way in ways.BY_LIBRARIES else ("bare",)
+    return "".join(handshake_bound(texts, bound, way, per_core, results) for bound in bounds)
 
 
 def handshake(programs, sizes, results):
@@ -146,7 +144,7 @@ def handshake(programs, sizes, results):
         text = f"{per_core:.0f} per CPU second, {rate:.0f}/s by the clock"
         if target.name != "tern" or programs.handshake is None:
             return text
-        return text + handshake_share(programs, target.way, per_core, sizes, results)
+        return text + handshake_bounds(programs, target.way, per_core, sizes, results)
 
     for way in ways.ALL:
         rounds(stacks_and_libraries(programs, way), results, sizes.rounds, work)

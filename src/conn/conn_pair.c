@@ -443,8 +443,7 @@ void conn_pair_fini(struct conn_pair *pair)
             continue;
         if (end->noise.mem != NULL)
             tern_noise_identity_fini(&end->noise);
-        if (end->tls.certificate.mem != NULL)
-            tern_tls_identity_fini(&end->tls);
+        tern_tls_identity_fini(&end->tls);
         tern_web_tls_fini(&end->web);
         tern_private_key_fini(&end->key);
         tern_scope_fini(&end->scope);

@@ -7,9 +7,10 @@
  *              no clock is needed; the extension is not critical, and there is no other
  *     WEB      valid between two given times; names nobody; known by the SHA-256 of its bytes
  *
- * The key is ECDSA on P-256, which every peer and browser takes. Key, serial number and signature
- * are functions of the options and the random source: the same of both give the same bytes, and so
- * the same hash after a restart.
+ * The key is ECDSA on P-256, which every peer and browser takes, or Ed25519, which costs both ends
+ * less; a browser does not take it. Key, serial number and signature are functions of the options
+ * and the random source: the same of both give the same bytes, and so the same hash after a
+ * restart.
  *
  * Checking is strict DER by our own reader: OpenSSL's takes 300 us for a certificate in release 3.0
  * and gives each key to its general decoders; here a key's bytes are known to be a point or two
@@ -33,7 +34,7 @@
 
 enum {
     TERN_CERTIFICATE_SIZE_MAX = 8192, /* RSA 8192 for host and certificate needs about 4.7 KiB */
-    TERN_CERTIFICATE_KEY_SIZE = 138,
+    TERN_CERTIFICATE_KEY_SIZE_MAX = 138,
     TERN_CERTIFICATE_EXTENSIONS_MAX = 32,
 };
 
@@ -45,16 +46,21 @@ enum {
 
 enum tern_certificate_kind { TERN_CERTIFICATE_LIBP2P, TERN_CERTIFICATE_WEB };
 
+enum tern_certificate_key { TERN_CERTIFICATE_P256, TERN_CERTIFICATE_ED25519 };
+
 struct tern_certificate {
     struct tern_mem *mem;
     uint8_t *der; /* owned: der_size bytes */
     size_t der_size;
-    uint8_t key[TERN_CERTIFICATE_KEY_SIZE]; /* PKCS #8 in DER, for a TLS library to load */
-    uint8_t sha256[TERN_SHA256_SIZE];       /* of der */
+    enum tern_certificate_key key_type;
+    uint8_t key[TERN_CERTIFICATE_KEY_SIZE_MAX]; /* PKCS #8 in DER, for a TLS library to load */
+    size_t key_size;
+    uint8_t sha256[TERN_SHA256_SIZE]; /* of der */
 };
 
 struct tern_certificate_options {
     enum tern_certificate_kind kind;
+    enum tern_certificate_key key_type; /* WEB: P256 (checked) */
     struct tern_mem *mem;
     struct tern_random *random;
     const struct tern_private_key *host_key; /* LIBP2P; used by make alone */
@@ -69,20 +75,26 @@ TERN_NODISCARD tern_err tern_certificate_make(const struct tern_certificate_opti
 
 /* What signs with a certificate's own key, for a TLS library whose own signatures take longer.
  * Read-only: any number of threads may sign at once. */
-struct tern_openssl_key;
+struct tern_certificate_signer;
 
 /* tern_certificate_signer_open makes one, to be ended by close; the certificate may go before.
  * TERN_ERR_MEMORY. */
-TERN_NODISCARD tern_err tern_certificate_signer_open(const struct tern_certificate *certificate,
-                                                     struct tern_openssl_key **signer);
+TERN_NODISCARD tern_err tern_certificate_signer_open(struct tern_mem *mem,
+                                                     const struct tern_certificate *certificate,
+                                                     struct tern_certificate_signer **signer);
 
-/* tern_certificate_signer_sign appends an ECDSA signature in DER, at most TERN_SIGNATURE_SIZE_MAX
- * bytes. OpenSSL draws the nonce from its own entropy. TERN_ERR_MEMORY, TERN_ERR_INTERNAL. */
-TERN_NODISCARD tern_err tern_certificate_signer_sign(const struct tern_openssl_key *signer,
-                                                     const uint8_t digest[TERN_SHA256_SIZE],
+enum tern_certificate_key tern_certificate_signer_type(
+    const struct tern_certificate_signer *signer);
+
+/* tern_certificate_signer_sign appends a signature of at most TERN_SIGNATURE_SIZE_MAX bytes: by a
+ * key on P-256 in DER, over a SHA-256 digest (its size is checked), with a nonce of OpenSSL's own
+ * entropy; by one of Ed25519 64 bytes, over the message itself. TERN_ERR_MEMORY, TERN_ERR_INTERNAL.
+ */
+TERN_NODISCARD tern_err tern_certificate_signer_sign(const struct tern_certificate_signer *signer,
+                                                     struct tern_view bytes,
                                                      struct tern_writer *signature);
 
-void tern_certificate_signer_close(struct tern_openssl_key *signer);
+void tern_certificate_signer_close(struct tern_certificate_signer *signer);
 
 /* tern_certificate_fini wipes the key and frees. */
 void tern_certificate_fini(struct tern_certificate *certificate);

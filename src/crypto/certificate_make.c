@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "crypto/certificate_key.h"
 #include "crypto/certificate_parse.h"
 #include "crypto/certificate_signed_key.h"
 #include "crypto/der.h"
@@ -7,7 +8,7 @@
 
 enum {
     MAKE_SERIAL_SIZE = 16,
-    MAKE_POINT_SIZE = 65,
+    MAKE_SPKI_SIZE_MAX = 26 + TERN_CERTIFICATE_POINT_SIZE,
     MAKE_EXTENSION_SIZE_MAX = TERN_PUBLIC_KEY_SIZE_MAX + TERN_SIGNATURE_SIZE_MAX + 64,
     MAKE_TBS_SIZE_MAX = MAKE_EXTENSION_SIZE_MAX + 512,
     MAKE_DER_SIZE_MAX = MAKE_TBS_SIZE_MAX + 128,
@@ -18,9 +19,10 @@ _Static_assert((int)MAKE_DER_SIZE_MAX <= (int)TERN_CERTIFICATE_SIZE_MAX, "we tak
 static const int64_t MAKE_NOT_BEFORE = 0;
 static const int64_t MAKE_NOT_AFTER = 4733510400;
 
-/* AlgorithmIdentifier { ecdsa-with-SHA256 } */
-static const uint8_t make_algorithm[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
-                                         0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
+/* AlgorithmIdentifiers of signatures: ecdsa-with-SHA256; Ed25519, which names keys, too. */
+static const uint8_t make_ecdsa[] = {0x30, 0x0a, 0x06, 0x08, 0x2a, 0x86,
+                                     0x48, 0xce, 0x3d, 0x04, 0x03, 0x02};
+static const uint8_t make_ed25519[] = {0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70};
 
 /* Name { organizationName "libp2p.io" }, as issuer and as subject; it means nothing, but there are
  * parsers that want one. */
@@ -35,33 +37,15 @@ static const uint8_t make_web_extensions[] = {
     0x02, 0x07, 0x80, 0x30, 0x14, 0x06, 0x03, 0x55, 0x1d, 0x11, 0x04, 0x0d, 0x30,
     0x0b, 0x82, 0x09, 'l',  'o',  'c',  'a',  'l',  'h',  'o',  's',  't'};
 
-/* PrivateKeyInfo { 0, { ecPublicKey, prime256v1 }, OCTET STRING { ECPrivateKey { 1, secret,
- * [1] point } } } */
-static const uint8_t pkcs8_head[] = {0x30, 0x81, 0x87, 0x02, 0x01, 0x00, 0x30, 0x13, 0x06,
-                                     0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06,
-                                     0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07,
-                                     0x04, 0x6d, 0x30, 0x6b, 0x02, 0x01, 0x01, 0x04, 0x20};
-static const uint8_t pkcs8_middle[] = {0xa1, 0x44, 0x03, 0x42, 0x00};
-_Static_assert(sizeof pkcs8_head + TERN_ECDSA_SECRET_SIZE + sizeof pkcs8_middle + MAKE_POINT_SIZE ==
-                   TERN_CERTIFICATE_KEY_SIZE,
-               "the sizes add up");
-
 /* What is being made, and with what. */
 struct make {
     const struct tern_certificate_options *options;
-    uint8_t secret[TERN_ECDSA_SECRET_SIZE];
+    struct tern_view algorithm; /* of its signature */
+    uint8_t secret[TERN_CERTIFICATE_SECRET_SIZE];
+    uint8_t ed25519[64]; /* the pair, of an Ed25519 key */
+    uint8_t spki_bytes[MAKE_SPKI_SIZE_MAX];
     struct tern_view spki;
 };
-
-static void make_key(const struct make *m, uint8_t key[TERN_CERTIFICATE_KEY_SIZE])
-{
-    struct tern_writer w = tern_writer_of(key, TERN_CERTIFICATE_KEY_SIZE);
-    tern_writer_bytes(&w, tern_view_of(pkcs8_head, sizeof pkcs8_head));
-    tern_writer_bytes(&w, tern_view_of(m->secret, sizeof m->secret));
-    tern_writer_bytes(&w, tern_view_of(pkcs8_middle, sizeof pkcs8_middle));
-    tern_writer_bytes(&w, tern_view_part(m->spki, m->spki.size - MAKE_POINT_SIZE, MAKE_POINT_SIZE));
-    TERN_CHECK(tern_writer_ok(&w) && tern_writer_left(&w) == 0);
-}
 
 /* The value of libp2p's extension: SignedKey. */
 static tern_err make_signed_key(const struct make *m, struct tern_writer *w)
@@ -142,7 +126,7 @@ static tern_err make_to_be_signed(const struct make *m, struct tern_writer *w)
     struct tern_writer fields = tern_writer_of(bytes, sizeof bytes);
     tern_writer_bytes(&fields, tern_view_of(version, sizeof version));
     make_serial(m, &fields);
-    tern_writer_bytes(&fields, tern_view_of(make_algorithm, sizeof make_algorithm));
+    tern_writer_bytes(&fields, m->algorithm);
     tern_writer_bytes(&fields, tern_view_of(make_name, sizeof make_name));
     make_validity(m, &fields);
     tern_writer_bytes(&fields, tern_view_of(make_name, sizeof make_name));
@@ -153,6 +137,21 @@ static tern_err make_to_be_signed(const struct make *m, struct tern_writer *w)
     return TERN_OK;
 }
 
+/* The certificate's signature, by its own key. */
+static tern_err make_signature(const struct make *m, struct tern_view to_be_signed,
+                               struct tern_writer *signature)
+{
+    if (m->options->key_type == TERN_CERTIFICATE_ED25519) {
+        uint8_t bytes[TERN_ED25519_SIGNATURE_SIZE];
+        tern_ed25519_sign(m->ed25519, to_be_signed, bytes);
+        tern_writer_bytes(signature, tern_view_of(bytes, sizeof bytes));
+        return TERN_OK;
+    }
+    uint8_t digest[TERN_SHA256_SIZE];
+    tern_sha256(to_be_signed, digest);
+    return tern_ecdsa_sign_deterministic(m->secret, digest, signature);
+}
+
 /* Certificate */
 static tern_err make_der(const struct make *m, struct tern_writer *w)
 {
@@ -161,18 +160,24 @@ static tern_err make_der(const struct make *m, struct tern_writer *w)
     struct tern_writer tbs = tern_writer_of(tbs_bytes, sizeof tbs_bytes);
     struct tern_writer signature = tern_writer_of(signature_bytes, sizeof signature_bytes);
     TERN_TRY(make_to_be_signed(m, &tbs));
-    uint8_t digest[TERN_SHA256_SIZE];
-    tern_sha256(tern_writer_view(&tbs), digest);
     tern_writer_u8(&signature, 0);
-    TERN_TRY(tern_ecdsa_sign_deterministic(m->secret, digest, &signature));
+    TERN_TRY(make_signature(m, tern_writer_view(&tbs), &signature));
     TERN_CHECK(tern_writer_ok(&tbs) && tern_writer_ok(&signature));
     tern_der_write_header(w, TERN_DER_SEQUENCE,
-                          tbs.size + sizeof make_algorithm + tern_der_size(signature.size));
+                          tbs.size + m->algorithm.size + tern_der_size(signature.size));
     tern_writer_bytes(w, tern_writer_view(&tbs));
-    tern_writer_bytes(w, tern_view_of(make_algorithm, sizeof make_algorithm));
+    tern_writer_bytes(w, m->algorithm);
     tern_der_write(w, TERN_DER_BIT_STRING, tern_writer_view(&signature));
     TERN_CHECK(tern_writer_ok(w));
     return TERN_OK;
+}
+
+/* The public key itself, which ends the SubjectPublicKeyInfo. */
+static struct tern_view make_point(const struct make *m)
+{
+    bool p256 = m->options->key_type == TERN_CERTIFICATE_P256;
+    size_t size = p256 ? TERN_CERTIFICATE_POINT_SIZE : TERN_ED25519_PUBLIC_SIZE;
+    return tern_view_part(m->spki, m->spki.size - size, size);
 }
 
 static tern_err make_fill(const struct make *m, struct tern_certificate *certificate)
@@ -185,43 +190,59 @@ static tern_err make_fill(const struct make *m, struct tern_certificate *certifi
         return TERN_ERR_MEMORY;
     certificate->der_size = der.size;
     tern_sha256(tern_writer_view(&der), certificate->sha256);
-    make_key(m, certificate->key);
+    certificate->key_type = m->options->key_type;
+    tern_certificate_write_key(certificate, m->secret, make_point(m));
     return TERN_OK;
+}
+
+/* ---- a new key ---- */
+
+static tern_err make_p256(struct make *m)
+{
+    struct tern_openssl_key *key;
+    TERN_TRY(tern_ecdsa_generate(m->options->random, m->secret, &key));
+    struct tern_view spki = tern_openssl_key_public_data(key);
+    TERN_CHECK(spki.size <= sizeof m->spki_bytes);
+    memcpy(m->spki_bytes, spki.data, spki.size);
+    m->spki = tern_view_of(m->spki_bytes, spki.size);
+    m->algorithm = tern_view_of(make_ecdsa, sizeof make_ecdsa);
+    tern_openssl_key_unref(key);
+    return TERN_OK;
+}
+
+static void make_ed25519_key(struct make *m)
+{
+    struct tern_writer w = tern_writer_of(m->spki_bytes, sizeof m->spki_bytes);
+    tern_random_bytes(m->options->random, m->secret, sizeof m->secret);
+    tern_ed25519_of_seed(m->secret, m->ed25519);
+    m->algorithm = tern_view_of(make_ed25519, sizeof make_ed25519);
+    tern_der_write_header(&w, TERN_DER_SEQUENCE,
+                          m->algorithm.size + tern_der_size(1 + TERN_ED25519_PUBLIC_SIZE));
+    tern_writer_bytes(&w, m->algorithm);
+    tern_der_write_header(&w, TERN_DER_BIT_STRING, 1 + TERN_ED25519_PUBLIC_SIZE);
+    tern_writer_u8(&w, 0); /* no unused bits */
+    tern_writer_bytes(&w, tern_view_of(m->ed25519 + 32, TERN_ED25519_PUBLIC_SIZE));
+    TERN_CHECK(tern_writer_ok(&w));
+    m->spki = tern_writer_view(&w);
 }
 
 tern_err tern_certificate_make(const struct tern_certificate_options *options,
                                struct tern_certificate *certificate)
 {
+    bool p256 = options->key_type == TERN_CERTIFICATE_P256;
     TERN_CHECK((options->kind == TERN_CERTIFICATE_LIBP2P) == (options->host_key != NULL));
+    TERN_CHECK(p256 || options->kind == TERN_CERTIFICATE_LIBP2P);
     struct make m = {.options = options};
-    struct tern_openssl_key *key;
     *certificate = (struct tern_certificate){.mem = options->mem};
-    tern_err err = tern_ecdsa_generate(options->random, m.secret, &key);
-    if (err == TERN_OK) {
-        m.spki = tern_openssl_key_public_data(key);
+    tern_err err = TERN_OK;
+    if (p256)
+        err = make_p256(&m);
+    else
+        make_ed25519_key(&m);
+    if (err == TERN_OK)
         err = make_fill(&m, certificate);
-        tern_openssl_key_unref(key);
-    }
     tern_secret_wipe(&m, sizeof m);
     return err;
-}
-
-tern_err tern_certificate_signer_open(const struct tern_certificate *certificate,
-                                      struct tern_openssl_key **signer)
-{
-    return tern_ecdsa_of_secret(certificate->key + sizeof pkcs8_head, signer);
-}
-
-tern_err tern_certificate_signer_sign(const struct tern_openssl_key *signer,
-                                      const uint8_t digest[TERN_SHA256_SIZE],
-                                      struct tern_writer *signature)
-{
-    return tern_openssl_sign(tern_openssl_key_pkey(signer), false, digest, signature);
-}
-
-void tern_certificate_signer_close(struct tern_openssl_key *signer)
-{
-    tern_openssl_key_unref(signer);
 }
 
 void tern_certificate_fini(struct tern_certificate *certificate)

@@ -149,13 +149,17 @@ static void the_specifications_certificates_are_judged_as_it_says(void **state)
 
 /* ---- ours ---- */
 
-static struct tern_certificate make(struct world *w, uint64_t seed)
+static const enum tern_certificate_key key_types[] = {TERN_CERTIFICATE_P256,
+                                                      TERN_CERTIFICATE_ED25519};
+
+static struct tern_certificate make(struct world *w, enum tern_certificate_key type, uint64_t seed)
 {
     struct tern_certificate certificate;
     struct tern_random random;
     tern_random_init_u64(&random, seed);
     assert_int_equal(
         tern_certificate_make(&(struct tern_certificate_options){.kind = TERN_CERTIFICATE_LIBP2P,
+                                                                 .key_type = type,
                                                                  .mem = &w->mem,
                                                                  .random = &random,
                                                                  .host_key = &w->host},
@@ -193,9 +197,9 @@ static X509 *openssl_view(const struct tern_certificate *certificate)
     assert_ptr_equal(at, certificate->der + certificate->der_size);
     assert_int_equal(X509_verify(x, X509_get0_pubkey(x)), 1);
     const unsigned char *key_at = certificate->key;
-    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &key_at, sizeof certificate->key);
+    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &key_at, (long)certificate->key_size);
     assert_non_null(key);
-    assert_ptr_equal(key_at, certificate->key + sizeof certificate->key);
+    assert_ptr_equal(key_at, certificate->key + certificate->key_size);
     assert_int_equal(X509_check_private_key(x, key), 1);
     EVP_PKEY_free(key);
     uint8_t digest[TERN_SHA256_SIZE];
@@ -216,7 +220,7 @@ static void our_certificates_pass_with_every_host_key(void **state)
             tern_private_key_fini(&w.host);
             assert_int_equal(tern_private_key_generate_rsa(2048, &w.host), TERN_OK);
         }
-        struct tern_certificate certificate = make(&w, 7);
+        struct tern_certificate certificate = make(&w, key_types[i % 2], 7);
         X509 *x = openssl_view(&certificate);
         assert_int_equal(X509_get_ext_count(x), 1);
         assert_int_equal(X509_EXTENSION_get_critical(X509_get_ext(x, 0)), 0);
@@ -240,18 +244,59 @@ static void the_same_seed_gives_the_same_certificate(void **state)
     (void)state;
     struct world w;
     world_init(&w, TERN_KEY_ED25519);
-    struct tern_certificate first = make(&w, 7);
-    struct tern_certificate again = make(&w, 7);
-    struct tern_certificate other = make(&w, 8);
-    assert_true(tern_view_equal(der_of(&first), der_of(&again)));
-    assert_memory_equal(first.key, again.key, sizeof first.key);
-    assert_memory_not_equal(first.key, other.key, sizeof first.key);
-    assert_memory_not_equal(first.sha256, other.sha256, sizeof first.sha256);
-    tern_certificate_fini(&first);
-    tern_certificate_fini(&again);
-    tern_certificate_fini(&other);
-    static const uint8_t zeros[sizeof first];
-    assert_memory_equal(&first, zeros, sizeof first); /* the key is wiped */
+    for (size_t i = 0; i < TERN_COUNT_OF(key_types); i++) {
+        struct tern_certificate first = make(&w, key_types[i], 7);
+        struct tern_certificate again = make(&w, key_types[i], 7);
+        struct tern_certificate other = make(&w, key_types[i], 8);
+        assert_true(tern_view_equal(der_of(&first), der_of(&again)));
+        assert_memory_equal(first.key, again.key, sizeof first.key);
+        assert_memory_not_equal(first.key, other.key, sizeof first.key);
+        assert_memory_not_equal(first.sha256, other.sha256, sizeof first.sha256);
+        tern_certificate_fini(&first);
+        tern_certificate_fini(&again);
+        tern_certificate_fini(&other);
+        static const uint8_t zeros[sizeof first];
+        assert_memory_equal(&first, zeros, sizeof first); /* the key is wiped */
+    }
+    world_fini(&w);
+}
+
+/* OpenSSL takes signatures by the certificate's key for what the certificate says. */
+static void the_certificates_key_signs(void **state)
+{
+    (void)state;
+    static const char message[] = "what a handshake signs";
+    struct world w;
+    world_init(&w, TERN_KEY_ED25519);
+    for (size_t i = 0; i < TERN_COUNT_OF(key_types); i++) {
+        struct tern_certificate certificate = make(&w, key_types[i], 7);
+        struct tern_certificate_signer *signer;
+        uint8_t digest[TERN_SHA256_SIZE];
+        uint8_t bytes[TERN_SIGNATURE_SIZE_MAX];
+        struct tern_writer signature = tern_writer_of(bytes, sizeof bytes);
+        bool p256 = key_types[i] == TERN_CERTIFICATE_P256;
+        X509 *x = openssl_view(&certificate);
+        assert_int_equal(tern_certificate_signer_open(&w.mem, &certificate, &signer), TERN_OK);
+        tern_certificate_fini(&certificate);
+        assert_int_equal(tern_certificate_signer_type(signer), key_types[i]);
+        tern_sha256(tern_view_str(message), digest);
+        assert_int_equal(tern_certificate_signer_sign(signer,
+                                                      p256 ? tern_view_of(digest, sizeof digest)
+                                                           : tern_view_str(message),
+                                                      &signature),
+                         TERN_OK);
+        tern_certificate_signer_close(signer);
+        EVP_MD_CTX *context = EVP_MD_CTX_new();
+        assert_int_equal(EVP_DigestVerifyInit(context, NULL, p256 ? EVP_sha256() : NULL, NULL,
+                                              X509_get0_pubkey(x)),
+                         1);
+        assert_int_equal(EVP_DigestVerify(context, bytes, signature.size,
+                                          (const unsigned char *)message, strlen(message)),
+                         1);
+        EVP_MD_CTX_free(context);
+        X509_free(x);
+    }
+    assert_int_equal(w.mem.used, 0);
     world_fini(&w);
 }
 
@@ -260,16 +305,18 @@ static void any_flipped_bit_is_refused(void **state)
     (void)state;
     struct world w;
     world_init(&w, TERN_KEY_ED25519);
-    struct tern_certificate certificate = make(&w, 7);
-    for (size_t bit = 0; bit < certificate.der_size * 8; bit++) {
-        tern_err err;
-        certificate.der[bit / 8] ^= (uint8_t)(1U << bit % 8);
-        if (fault_of(der_of(&certificate), WALL, &err) == TERN_FAULT_NONE)
-            fail_msg("bit %zu", bit);
-        certificate.der[bit / 8] ^= (uint8_t)(1U << bit % 8);
+    for (size_t i = 0; i < TERN_COUNT_OF(key_types); i++) {
+        struct tern_certificate certificate = make(&w, key_types[i], 7);
+        for (size_t bit = 0; bit < certificate.der_size * 8; bit++) {
+            tern_err err;
+            certificate.der[bit / 8] ^= (uint8_t)(1U << bit % 8);
+            if (fault_of(der_of(&certificate), WALL, &err) == TERN_FAULT_NONE)
+                fail_msg("bit %zu", bit);
+            certificate.der[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        }
+        expect(der_of(&certificate), TERN_FAULT_NONE, "unchanged");
+        tern_certificate_fini(&certificate);
     }
-    expect(der_of(&certificate), TERN_FAULT_NONE, "unchanged");
-    tern_certificate_fini(&certificate);
     world_fini(&w);
 }
 
@@ -278,7 +325,7 @@ static void any_cut_is_malformed(void **state)
     (void)state;
     struct world w;
     world_init(&w, TERN_KEY_ED25519);
-    struct tern_certificate certificate = make(&w, 7);
+    struct tern_certificate certificate = make(&w, TERN_CERTIFICATE_P256, 7);
     for (size_t size = 0; size < certificate.der_size; size++)
         expect(tern_view_of(certificate.der, size), TERN_FAULT_CERTIFICATE_MALFORMED, "cut");
     uint8_t longer[1024];
@@ -579,7 +626,7 @@ static void validity_is_judged_with_patience(void **state)
         if (fault_of(der, cases[i].wall, &err) != cases[i].fault)
             fail_msg("case %zu: %s", i, tern_err_name(err));
     }
-    struct tern_certificate ours = make(&w, 7);
+    struct tern_certificate ours = make(&w, TERN_CERTIFICATE_P256, 7);
     static const tern_wall_time good[] = {1, SECONDS(4733510400)};
     for (size_t i = 0; i < TERN_COUNT_OF(good); i++) {
         tern_err err;
@@ -667,7 +714,7 @@ static void odd_structures_are_malformed(void **state)
     };
     struct world w;
     world_init(&w, TERN_KEY_ECDSA);
-    struct tern_certificate certificate = make(&w, 7);
+    struct tern_certificate certificate = make(&w, TERN_CERTIFICATE_P256, 7);
     for (size_t i = 0; i < TERN_COUNT_OF(cases); i++)
         if (parses_with(&w, &certificate, cases[i].old, cases[i].new) != cases[i].good)
             fail_msg("%s", cases[i].what);
@@ -693,7 +740,7 @@ static void only_true_times_are_read(void **state)
                                               "700101000000Z");
     struct world w;
     world_init(&w, TERN_KEY_ED25519);
-    struct tern_certificate certificate = make(&w, 7);
+    struct tern_certificate certificate = make(&w, TERN_CERTIFICATE_P256, 7);
     for (size_t i = 0; i < TERN_COUNT_OF(cases); i++) {
         uint8_t bytes[15] = "\x17\x0d";
         memcpy(bytes + 2, cases[i].text, 13);
@@ -863,6 +910,7 @@ int main(void)
         cmocka_unit_test(the_specifications_certificates_are_judged_as_it_says),
         cmocka_unit_test(our_certificates_pass_with_every_host_key),
         cmocka_unit_test(the_same_seed_gives_the_same_certificate),
+        cmocka_unit_test(the_certificates_key_signs),
         cmocka_unit_test(any_flipped_bit_is_refused),
         cmocka_unit_test(any_cut_is_malformed),
         cmocka_unit_test(keys_and_algorithms_of_others_are_taken),

@@ -404,6 +404,33 @@ static void expect_met(struct quic_puppet_options options, tern_err err, tern_fa
     }
 }
 
+/* Of what the remote asks for, the first decides which certificate it is shown. */
+static void the_remote_is_shown_what_it_prefers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *asked;
+        enum tern_certificate_key shown;
+    } cases[] = {
+        {NULL, TERN_CERTIFICATE_P256},
+        {"+SIGN-ECDSA-SECP256R1-SHA256:+SIGN-EDDSA-ED25519:", TERN_CERTIFICATE_P256},
+        {"+SIGN-EDDSA-ED25519:+SIGN-ECDSA-SECP256R1-SHA256:", TERN_CERTIFICATE_ED25519},
+    };
+    for (unsigned i = 0; i < 2 * TERN_COUNT_OF(cases); i++) {
+        struct fixture *f = start_with(
+            (struct tern_quic_options){.keep_alive_ns = 0},
+            (struct quic_puppet_options){.server = i % 2 == 1, .signatures = cases[i / 2].asked});
+        if (i % 2 == 1) {
+            struct quic_host puppet = {.at = f->puppet_at};
+            (void)quic_world_dial(&f->w, f->b, &puppet, NULL);
+        }
+        quic_world_run(&f->w, TERN_SECOND);
+        assert_true(quic_puppet_confirmed(f->puppet));
+        assert_int_equal(quic_puppet_shown(f->puppet), cases[i / 2].shown);
+        end(f);
+    }
+}
+
 static void who_shows_no_certificate(void **state)
 {
     (void)state;
@@ -715,6 +742,7 @@ int main(void)
         cmocka_unit_test(handshake_data_without_end),
         cmocka_unit_test(a_key_update_of_tls),
         cmocka_unit_test(resets_without_end),
+        cmocka_unit_test(the_remote_is_shown_what_it_prefers),
         cmocka_unit_test(who_shows_no_certificate),
         cmocka_unit_test(who_shows_two_certificates),
         cmocka_unit_test(who_cannot_prove_what_is_shown),

@@ -6,6 +6,7 @@
 #include <ngtcp2/ngtcp2.h>
 #include <ngtcp2/ngtcp2_crypto.h>
 #include <ngtcp2/ngtcp2_crypto_gnutls.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -258,7 +259,7 @@ static void puppet_certificates(struct quic_puppet *puppet)
         TERN_CHECK(gnutls_pcert_import_x509_raw(&pcerts[i], &der, GNUTLS_X509_FMT_DER, 0) == 0);
     }
     const struct tern_certificate *signer = o->signer == NULL ? &o->certificates[0] : o->signer;
-    gnutls_datum_t pkcs8 = puppet_datum(tern_view_of(signer->key, TERN_CERTIFICATE_KEY_SIZE));
+    gnutls_datum_t pkcs8 = puppet_datum(tern_view_of(signer->key, signer->key_size));
     TERN_CHECK(gnutls_privkey_init(&key) == 0);
     TERN_CHECK(gnutls_privkey_import_x509_raw(key, &pkcs8, GNUTLS_X509_FMT_DER, NULL, 0) == 0);
     gnutls_certificate_set_flags(puppet->credentials, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
@@ -278,10 +279,13 @@ static void puppet_tls(struct quic_puppet *puppet)
     const struct quic_puppet_options *o = &puppet->options;
     unsigned flags = (o->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_AUTO_SEND_TICKET |
                      GNUTLS_FORCE_CLIENT_CERT | GNUTLS_NO_END_OF_EARLY_DATA;
-    TERN_CHECK(gnutls_priority_init(&puppet->priority,
-                                    "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:"
-                                    "%DISABLE_TLS13_COMPAT_MODE",
-                                    NULL) == 0);
+    char priority[256];
+    (void)snprintf(
+        priority, sizeof priority,
+        "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:%s%s"
+        "%%DISABLE_TLS13_COMPAT_MODE",
+        o->signatures == NULL ? "" : "-SIGN-ALL:", o->signatures == NULL ? "" : o->signatures);
+    TERN_CHECK(gnutls_priority_init(&puppet->priority, priority, NULL) == 0);
     puppet_certificates(puppet);
     gnutls_certificate_set_verify_function(puppet->credentials, puppet_trust);
     TERN_CHECK(gnutls_init(&puppet->session, flags) == 0);
@@ -654,6 +658,19 @@ struct tern_session_transport quic_puppet_transport(struct quic_puppet *puppet)
 }
 
 /* --- what the test lets it do --- */
+
+enum tern_certificate_key quic_puppet_shown(const struct quic_puppet *puppet)
+{
+    unsigned count = 0;
+    const gnutls_datum_t *der = gnutls_certificate_get_peers(puppet->session, &count);
+    gnutls_pcert_st certificate;
+    TERN_CHECK(count == 1 &&
+               gnutls_pcert_import_x509_raw(&certificate, der, GNUTLS_X509_FMT_DER, 0) == 0);
+    int type = gnutls_pubkey_get_pk_algorithm(certificate.pubkey, NULL);
+    gnutls_pcert_deinit(&certificate);
+    TERN_CHECK(type == GNUTLS_PK_EDDSA_ED25519 || type == GNUTLS_PK_ECDSA);
+    return type == GNUTLS_PK_ECDSA ? TERN_CERTIFICATE_P256 : TERN_CERTIFICATE_ED25519;
+}
 
 bool quic_puppet_confirmed(const struct quic_puppet *puppet)
 {

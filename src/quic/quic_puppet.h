@@ -32,6 +32,7 @@ struct quic_puppet_options {
     const struct tern_certificate *certificates; /* none: shows none */
     size_t certificates_count;                   /* all are sent */
     const struct tern_certificate *signer;       /* whose key signs; NULL: the first of them */
+    const char *signatures;                      /* "+SIGN-…", asked for; NULL: GnuTLS's list */
     const char *alpn;                            /* NULL: "libp2p" */
     uint32_t version;                            /* a client's; 0: 1 */
     size_t cids_max;                             /* of the other side's; 0: 7 */
@@ -49,6 +50,9 @@ struct quic_puppet *quic_puppet_new(const struct quic_puppet_options *options);
 struct tern_session_transport quic_puppet_transport(struct quic_puppet *puppet);
 
 bool quic_puppet_confirmed(const struct quic_puppet *puppet);
+
+/* quic_puppet_shown is the kind of key in the certificate that the other side has shown. */
+enum tern_certificate_key quic_puppet_shown(const struct quic_puppet *puppet);
 
 /* quic_puppet_closed: what the other side ended the session with. False: it has not. */
 bool quic_puppet_closed(const struct quic_puppet *puppet, bool *application, uint64_t *code);

@@ -16,7 +16,7 @@
 /* AES-128-GCM first, whatever the remote prefers: it is what GnuTLS is fast at. */
 static const char tls_priority[] =
     "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"
-    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:"
+    "-GROUP-ALL:+GROUP-X25519:+GROUP-SECP256R1:+GROUP-SECP384R1:" TERN_GNUTLS_SIGNATURES
     "%SERVER_PRECEDENCE:%DISABLE_TLS13_COMPAT_MODE";
 
 static const char *const tls_alpn_names[QUIC_ALPN_COUNT] = {
@@ -29,11 +29,11 @@ enum { TLS_EXTENSION_PSK = 41, TLS_EXTENSION_EARLY_DATA = 42 };
 
 enum { TLS_PARAMS_SIZE_MAX = 512 };
 
-/* A certificate and its key, shared by those sessions that show it: it may be replaced meanwhile.
- */
+/* Certificates and their keys, shared by those sessions that show them: they may be replaced
+ * meanwhile. */
 struct tls_credentials {
     struct tern_mem *mem;
-    gnutls_certificate_credentials_t certificate;
+    struct tern_gnutls_credentials *certificates;
     uint32_t refs;
 };
 
@@ -87,7 +87,7 @@ static void tls_credentials_unref(struct tls_credentials *credentials)
 {
     if (credentials == NULL || --credentials->refs > 0)
         return;
-    gnutls_certificate_free_credentials(credentials->certificate);
+    tern_gnutls_credentials_free(credentials->certificates);
     tern_mem_free(credentials->mem, credentials, sizeof *credentials);
 }
 
@@ -97,26 +97,33 @@ static int tls_show(struct quic_tls *tls, struct tls_credentials *credentials)
     tls_credentials_unref(tls->shown);
     tls->shown = credentials;
     credentials->refs++;
-    return gnutls_credentials_set(tls->session, GNUTLS_CRD_CERTIFICATE, credentials->certificate);
+    return tern_gnutls_credentials_set(tls->session, credentials->certificates);
+}
+
+/* identity_serve makes the identity show certificates, which it takes over, also when it fails. */
+static tern_err identity_serve(struct tern_quic_identity *identity, enum quic_alpn alpn,
+                               struct tern_gnutls_credentials *certificates)
+{
+    struct tls_credentials *credentials = tern_mem_zalloc(identity->mem, sizeof *credentials);
+    if (credentials == NULL) {
+        tern_gnutls_credentials_free(certificates);
+        return TERN_ERR_MEMORY;
+    }
+    credentials->mem = identity->mem;
+    credentials->refs = 1;
+    credentials->certificates = certificates;
+    gnutls_certificate_set_verify_function(certificates->handle, tls_verify);
+    tls_credentials_unref(identity->credentials[alpn]);
+    identity->credentials[alpn] = credentials;
+    return TERN_OK;
 }
 
 tern_err quic_identity_set(struct tern_quic_identity *identity, enum quic_alpn alpn,
                            const struct tern_certificate *certificate)
 {
-    struct tls_credentials *credentials = tern_mem_zalloc(identity->mem, sizeof *credentials);
-    if (credentials == NULL)
-        return TERN_ERR_MEMORY;
-    credentials->mem = identity->mem;
-    credentials->refs = 1;
-    tern_err err = tern_gnutls_credentials_new(certificate, &credentials->certificate);
-    if (err != TERN_OK) {
-        tern_mem_free(identity->mem, credentials, sizeof *credentials);
-        return err;
-    }
-    gnutls_certificate_set_verify_function(credentials->certificate, tls_verify);
-    tls_credentials_unref(identity->credentials[alpn]);
-    identity->credentials[alpn] = credentials;
-    return TERN_OK;
+    struct tern_gnutls_credentials *certificates;
+    TERN_TRY(tern_gnutls_credentials_new(identity->mem, certificate, 1, &certificates));
+    return identity_serve(identity, alpn, certificates);
 }
 
 static void identity_secret(struct tern_quic_identity *identity,
@@ -145,15 +152,9 @@ static tern_err identity_fill(struct tern_quic_identity *identity, struct tern_r
     }
     gnutls_certificate_set_verify_function(identity->nobody, tls_verify);
     identity_secret(identity, host_key);
-    const struct tern_certificate_options options = {.kind = TERN_CERTIFICATE_LIBP2P,
-                                                     .mem = identity->mem,
-                                                     .random = random,
-                                                     .host_key = host_key};
-    struct tern_certificate certificate;
-    TERN_TRY(tern_certificate_make(&options, &certificate));
-    tern_err err = quic_identity_set(identity, QUIC_ALPN_LIBP2P, &certificate);
-    tern_certificate_fini(&certificate);
-    return err;
+    struct tern_gnutls_credentials *certificates;
+    TERN_TRY(tern_gnutls_credentials_of_host(identity->mem, random, host_key, &certificates));
+    return identity_serve(identity, QUIC_ALPN_LIBP2P, certificates);
 }
 
 tern_err tern_quic_identity_new(struct tern_mem *mem, struct tern_random *random,

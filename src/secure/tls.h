@@ -10,9 +10,10 @@
  *     data …                                           HANDSHAKE_DONE
  *
  * Who is there is told by certificates that sign themselves and carry the host's proof
- * (crypto/certificate.h); each end shows one. No names are sent, no tickets given or taken, no
- * early data. The muxer is agreed on by ALPN: the first of the initiator's list that the responder
- * has too; with "libp2p", or without ALPN, remote()->muxer is empty and multistream-select decides.
+ * (crypto/certificate.h); each end shows one, of the kind of key that the other prefers
+ * (secure/gnutls.h). No names are sent, no tickets given or taken, no early data. The muxer is
+ * agreed on by ALPN: the first of the initiator's list that the responder has too; with "libp2p",
+ * or without ALPN, remote()->muxer is empty and multistream-select decides.
  *
  * The remote's identity is checked before our certificate leaves, so an initiator reveals its own
  * only to the peer it meant to reach. It is done before the responder has judged it: a refusal
@@ -52,7 +53,7 @@
 
 struct tern_aead_engine;
 struct gnutls_priority_st;
-struct gnutls_certificate_credentials_st;
+struct tern_gnutls_credentials;
 
 /* GnuTLS has places for 8 protocols of up to 31 bytes; one is "libp2p". */
 enum {
@@ -65,9 +66,8 @@ enum {
 /* What all of a host's channels share. Read-only after init, also by jobs on other threads;
  * outlives the channels. */
 struct tern_tls_identity {
-    struct tern_certificate certificate;
+    struct tern_gnutls_credentials *credentials;
     struct gnutls_priority_st *priority;
-    struct gnutls_certificate_credentials_st *credentials;
 };
 
 struct tern_tls_identity_options {
@@ -77,7 +77,7 @@ struct tern_tls_identity_options {
     bool slow_aes; /* prefer ChaCha20: the processor has no instructions for AES */
 };
 
-/* tern_tls_identity_init makes the certificate and signs it with the host's key. Slow (two
+/* tern_tls_identity_init makes the certificates and signs them with the host's key. Slow (four
  * signatures). TERN_ERR_MEMORY; what signing returns; TERN_ERR_INTERNAL: GnuTLS lacks what TLS 1.3
  * needs. Nothing to fini on error. */
 TERN_NODISCARD tern_err tern_tls_identity_init(struct tern_tls_identity *identity,

@@ -114,6 +114,59 @@ static void certificates_of_other_kinds(void **state)
     }
 }
 
+/* Lets the other ask for such signatures, and sign as it can. */
+static void ask_for(int i, const char *algorithms)
+{
+    if (i == INIT) {
+        assert_int_equal(SSL_CTX_set1_client_sigalgs_list(other.context, algorithms), 1);
+        return;
+    }
+    assert_int_equal(SSL_CTX_set1_sigalgs_list(other.context, algorithms), 1);
+    assert_int_equal(SSL_CTX_set1_client_sigalgs_list(other.context, "ECDSA+SHA256"), 1);
+}
+
+/* Of what the other asks for, the first decides which certificate it is shown. */
+static void the_other_is_shown_what_it_prefers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *asked;
+        int shown;
+    } cases[] = {
+        {"ECDSA+SHA256:ed25519", EVP_PKEY_EC},
+        {"ed25519:ECDSA+SHA256", EVP_PKEY_ED25519},
+        {"rsa_pss_rsae_sha256:ECDSA+SHA256", EVP_PKEY_EC},
+        {"ECDSA+SHA384:ed25519", EVP_PKEY_ED25519},
+        {"ed25519", EVP_PKEY_ED25519},
+    };
+    for (size_t c = 0; c < TERN_COUNT_OF(cases); c++) {
+        for (int i = 0; i < 2; i++) {
+            struct world *w = open_world(i);
+            ask_for(i, cases[c].asked);
+            tls_end_start(&other);
+            world_open_one(w, i);
+            talk(w, i, SIZE_MAX);
+            X509 *shown = SSL_get1_peer_certificate(other.ssl);
+            assert_int_equal(EVP_PKEY_get_base_id(X509_get0_pubkey(shown)), cases[c].shown);
+            X509_free(shown);
+            close_world(w);
+        }
+    }
+}
+
+static void what_we_cannot_sign_is_nothing_in_common(void **state)
+{
+    (void)state;
+    struct world *w = open_world(RESP);
+    ask_for(RESP, "rsa_pss_rsae_sha256");
+    tls_end_start(&other);
+    struct pump_end *end = world_open_one(w, RESP);
+    tls_end_exchange(&other, end, SIZE_MAX);
+    assert_false(end->done);
+    assert_int_equal(fault_of(w, RESP), TERN_FAULT_TLS_NOTHING_IN_COMMON);
+    close_world(w);
+}
+
 static void tickets_are_passed_over(void **state)
 {
     (void)state;
@@ -297,6 +350,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_suite_in_every_segmentation),
         cmocka_unit_test(certificates_of_other_kinds),
+        cmocka_unit_test(the_other_is_shown_what_it_prefers),
+        cmocka_unit_test(what_we_cannot_sign_is_nothing_in_common),
         cmocka_unit_test(tickets_are_passed_over),
         cmocka_unit_test(keys_change_as_the_other_wants),
         cmocka_unit_test(keys_change_as_we_want),

@@ -23,7 +23,7 @@ static inline struct tern_dtls_certificate tern_webrtc_certificate_view(
 {
     return (struct tern_dtls_certificate){
         .certificate = tern_view_of(certificate->der, certificate->der_size),
-        .private_key = tern_view_of(certificate->key, sizeof certificate->key)};
+        .private_key = tern_view_of(certificate->key, certificate->key_size)};
 }
 
 #endif
