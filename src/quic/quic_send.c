@@ -12,8 +12,9 @@ enum {
     SEND_STEPS_MAX = 1 << 16,       /* streams that are looked at for one packet */
     SEND_PACKET_MIN = 64,           /* less room is of no use */
     SEND_KEY_RETRY_BYTES = 1 << 24, /* a change of keys that is too soon is tried again */
-    SEND_LARGE_AFTER = 64 << 10,    /* bytes of streams, before datagrams of more than this are … */
-    SEND_SMALL_MAX = 1472,          /* … looked for */
+    SEND_PROBE_AFTER = 4 << 10,  /* bytes of streams, before larger datagrams are looked for, … */
+    SEND_LARGE_AFTER = 64 << 10, /* … and those of more than … */
+    SEND_SMALL_MAX = 1472,       /* … this */
 };
 
 /* One packet that is being filled. */
@@ -244,8 +245,10 @@ static bool send_add(struct send_batch *batch, const struct send_packet *packet,
            out->writer.size - batch->start < batch->budget;
 }
 
-/* send_most is how large a datagram may be. Each end keeps room for the largest that ever came, so
- * that a session pays for large ones when it sends much, and not at rest. */
+/* send_most is how large a datagram may be; ngtcp2 looks for larger ones where it has room for
+ * them. Whoever says little has no use for them, and would end later, as it waits until all is
+ * acknowledged. Each end keeps room for the largest that ever came, so that a session pays for
+ * large ones when it sends much, and not at rest. */
 static size_t send_most(const struct tern_quic_conn *conn)
 {
     size_t most = ngtcp2_conn_get_max_tx_udp_payload_size(conn->ng);
@@ -254,7 +257,8 @@ static size_t send_most(const struct tern_quic_conn *conn)
     if (conn->stream_bytes_out >= SEND_LARGE_AFTER)
         return most;
     size_t known = ngtcp2_conn_get_path_max_tx_udp_payload_size(conn->ng);
-    return tern_min_size(most, known < SEND_SMALL_MAX ? SEND_SMALL_MAX : known);
+    bool probe = conn->stream_bytes_out >= SEND_PROBE_AFTER && known < SEND_SMALL_MAX;
+    return tern_min_size(most, probe ? SEND_SMALL_MAX : known);
 }
 
 /* send_room is how large the next packet may be. */
