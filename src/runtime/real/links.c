@@ -127,6 +127,7 @@ static void link_on_read(uv_stream_t *stream, ssize_t size, const uv_buf_t *buff
         return;
     }
     loop->read_chunk->size = (uint32_t)size;
+    loop->large_read |= size >= LOOP_LARGE_READ_SIZE;
     link_deliver(link, loop->read_chunk,
                  (struct tern_span){.data = (uint8_t *)buffer->base, .size = (size_t)size});
 }

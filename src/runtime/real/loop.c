@@ -1,6 +1,7 @@
 #include "runtime/real/loop.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/random.h>
 #include <time.h>
@@ -171,9 +172,22 @@ static void loop_pump(struct tern_loop *loop)
     loop_arm(loop);
 }
 
+static void loop_linger(struct tern_loop *loop)
+{
+    bool large_read = loop->large_read;
+    loop->large_read = false;
+    if (!large_read && loop->linger.until == 0)
+        return;
+    if (!tern_linger_turn(&loop->linger, large_read, tern_loop_now()))
+        return;
+    sched_yield(); /* others may have better things to do */
+    uv_idle_start(&loop->idle, loop_on_idle);
+}
+
 static void loop_on_prepare(uv_prepare_t *prepare)
 {
     loop_pump(prepare->data);
+    loop_linger(prepare->data);
 }
 
 static void loop_on_check(uv_check_t *check)

@@ -10,6 +10,7 @@
 #include <uv.h>
 
 #include "base/list.h"
+#include "runtime/real/linger.h"
 #include "runtime/real/loop.h"
 #include "runtime/real/udp.h"
 
@@ -17,6 +18,7 @@ enum {
     LOOP_READ_CHUNK_SIZE = 240 * 1024, /* a full Noise frame is a quarter of it: kept, not copied */
     LOOP_TRANSMIT_SIZE = 256 * 1024,
     LOOP_TRANSMIT_MIN = 64 * 1024 + 64, /* less room than this is not worth asking for */
+    LOOP_LARGE_READ_SIZE = 16 * 1024,   /* after which the loop lingers */
     LOOP_UNSENT_SIZE = 128 * 1024, /* that the kernel holds of a link before it takes no more */
     LOOP_PASSES_MAX = 8,           /* transmit rounds before sockets are read again */
     LOOP_LISTEN_BACKLOG = 1024,
@@ -108,7 +110,7 @@ struct tern_loop {
     struct tern_machine machine;
     uv_prepare_t prepare;
     uv_check_t check;
-    uv_idle_t idle; /* active when another pass is due at once */
+    uv_idle_t idle; /* active when the loop must not sleep: another pass is due, or it lingers */
     uv_timer_t timer;
     uv_timer_t wall_timer;
     uv_async_t async;
@@ -132,7 +134,9 @@ struct tern_loop {
     size_t work_count; /* jobs and look-ups that are out */
     tern_time armed_deadline;
     int64_t wall_offset_ns;
-    bool dirty; /* the machine was touched: commands may wait */
+    struct tern_linger linger;
+    bool large_read; /* there was one in this iteration */
+    bool dirty;      /* the machine was touched: commands may wait */
     bool freeing;
     uv_mutex_t calls_mutex;
     struct tern_list calls;
