@@ -9,8 +9,8 @@
  * WAY is tcp+noise, tcp+tls, ws+noise or quic. Rounds of connections take turns with rounds of the
  * cryptography that so many handshakes cannot do without (operations.h) and, where libraries make
  * the handshake, with rounds of the same by the fastest library, and of handshakes of the libraries
- * by themselves (library.h), because a machine's speed changes; the
- * figures are medians. Time is processor time.
+ * by themselves (library.h), because a machine's speed changes; the figures are medians. Time is
+ * processor time.
  *
  * With resumable the libraries' server gives what a later session over QUIC begins with, as Tern's
  * always does.

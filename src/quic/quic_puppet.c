@@ -280,11 +280,12 @@ static void puppet_tls(struct quic_puppet *puppet)
     unsigned flags = (o->server ? GNUTLS_SERVER : GNUTLS_CLIENT) | GNUTLS_NO_AUTO_SEND_TICKET |
                      GNUTLS_FORCE_CLIENT_CERT | GNUTLS_NO_END_OF_EARLY_DATA;
     char priority[256];
-    (void)snprintf(
-        priority, sizeof priority,
-        "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:%s%s"
-        "%%DISABLE_TLS13_COMPAT_MODE",
-        o->signatures == NULL ? "" : "-SIGN-ALL:", o->signatures == NULL ? "" : o->signatures);
+    const char *signatures = o->signatures == NULL ? "" : o->signatures;
+    int size = snprintf(priority, sizeof priority,
+                        "NORMAL:-VERS-ALL:+VERS-TLS1.3:-CIPHER-ALL:+AES-128-GCM:%s%s"
+                        "%%DISABLE_TLS13_COMPAT_MODE",
+                        *signatures == '\0' ? "" : "-SIGN-ALL:", signatures);
+    TERN_CHECK(size > 0 && (size_t)size < sizeof priority);
     TERN_CHECK(gnutls_priority_init(&puppet->priority, priority, NULL) == 0);
     puppet_certificates(puppet);
     gnutls_certificate_set_verify_function(puppet->credentials, puppet_trust);

@@ -83,7 +83,7 @@ struct tern_tls_identity_options {
 TERN_NODISCARD tern_err tern_tls_identity_init(struct tern_tls_identity *identity,
                                                const struct tern_tls_identity_options *options);
 
-/* tern_tls_identity_fini wipes and frees. No channel may be left. */
+/* tern_tls_identity_fini wipes and frees; nothing, if all is zero. No channel may be left. */
 void tern_tls_identity_fini(struct tern_tls_identity *identity);
 
 /* Everything that is pointed to is borrowed for the channel's life, unless it is said to be copied.

@@ -4,6 +4,8 @@
  * to 40 us. So a large read is followed by looking for TERN_LINGER_NS. When nothing large came in
  * that time, twice as many large reads as the last time go by before it is tried again: who is sent
  * much, but slowly, looks in vain once in TERN_LINGER_PAUSE_MAX.
+ *
+ * Pure: it reads no clock. One thread, the loop's, which owns the struct; all zero is a start.
  */
 #ifndef TERN_RUNTIME_REAL_LINGER_H
 #define TERN_RUNTIME_REAL_LINGER_H
