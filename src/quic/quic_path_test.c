@@ -98,6 +98,15 @@ static bool pour(void *context)
     return false;
 }
 
+/* give writes so many bytes to a stream that is paused. */
+static void give(struct fixture *f, struct bulk *bulk, size_t size)
+{
+    const struct tern_slice slice = {.chunk = f->chunk, .view = tern_view_of(f->chunk->data, size)};
+    const struct tern_mux *mux = &bulk->seen->session.mux;
+    assert_ok(mux->ops->write_slice(mux->self, bulk->stream, slice));
+    bulk->written += size;
+}
+
 static void run(struct fixture *f, tern_time duration)
 {
     (void)quic_world_until(&f->w, pour, f, duration);
@@ -276,9 +285,16 @@ static void large_datagrams_are_looked_for_when_they_pay(void **state)
     struct fixture *f = start((struct tern_quic_options){.keep_alive_ns = TERN_SECOND}, &link);
     struct quic_seen *a = quic_world_connect(&f->w, f->a, f->b);
     run(f, 10 * TERN_SECOND);
+    struct bulk *bulk = add(f, a, TERN_STREAM_BULK);
+    bulk->paused = true;
+    give(f, bulk, 4000);
+    run(f, TERN_SECOND);
     assert_int_equal(f->datagram_bytes_max, TERN_QUIC_DATAGRAM_MIN);
+    give(f, bulk, 4000);
+    run(f, TERN_SECOND);
+    assert_int_equal(f->datagram_bytes_max, 1472);
     size_t used = f->b->mem.used;
-    (void)add(f, a, TERN_STREAM_BULK);
+    bulk->paused = false;
     run(f, TERN_SECOND);
     assert_int_equal(f->datagram_bytes_max, 16384);
     assert_true(f->b->mem.used > used + 14000);

@@ -478,6 +478,28 @@ static void dials_that_cannot_be(void **state)
     end(f);
 }
 
+static void an_identity_may_find_no_memory(void **state)
+{
+    (void)state;
+    struct tern_mem mem;
+    struct tern_quic_identity *identity;
+    tern_err err = TERN_ERR_MEMORY;
+    tern_mem_init(&mem, 0);
+    for (uint64_t n = 1; err != TERN_OK; n++) {
+        assert_true(n < 100);
+        tern_mem_fail_at(&mem, n, false);
+        err =
+            tern_quic_identity_new(&mem, quic_testing_random(true), quic_testing_key(0), &identity);
+        tern_mem_fail_at(&mem, 0, false);
+        if (err == TERN_OK)
+            tern_quic_identity_free(identity);
+        else
+            assert_int_equal(err, TERN_ERR_MEMORY);
+        assert_int_equal(mem.used, 0);
+    }
+    tern_mem_fini(&mem);
+}
+
 static void claims_what_is_quic(void **state)
 {
     (void)state;
@@ -520,6 +542,7 @@ int main(void)
         cmocka_unit_test(endings_are_bounded_and_forgotten),
         cmocka_unit_test(options_have_bounds),
         cmocka_unit_test(dials_that_cannot_be),
+        cmocka_unit_test(an_identity_may_find_no_memory),
         cmocka_unit_test(claims_what_is_quic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

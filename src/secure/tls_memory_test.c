@@ -142,6 +142,30 @@ static void an_identity_survives_every_lack_of_memory(void **state)
     world_free(w);
 }
 
+/* Nor of our own. */
+static void an_identity_may_find_no_memory(void **state)
+{
+    (void)state;
+    struct world *w = world_new(TERN_KEY_ED25519, 1);
+    const struct tern_tls_identity_options options = {
+        .mem = &w->mem, .random = &w->random, .host_key = &w->keys[0]};
+    size_t before = w->mem.used;
+    tern_err err = TERN_ERR_MEMORY;
+    for (uint64_t n = 1; err != TERN_OK; n++) {
+        struct tern_tls_identity identity;
+        assert_true(n < 100);
+        tern_mem_fail_at(&w->mem, n, false);
+        err = tern_tls_identity_init(&identity, &options);
+        tern_mem_fail_at(&w->mem, 0, false);
+        if (err == TERN_OK)
+            tern_tls_identity_fini(&identity);
+        else
+            assert_int_equal(err, TERN_ERR_MEMORY);
+        assert_int_equal(w->mem.used, before);
+    }
+    world_free(w);
+}
+
 int main(void)
 {
     if (CRYPTO_set_mem_functions(counting_malloc, counting_realloc, counting_free) != 1)
@@ -152,6 +176,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshakes_survive_every_lack_of_memory),
         cmocka_unit_test(an_identity_survives_every_lack_of_memory),
+        cmocka_unit_test(an_identity_may_find_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
