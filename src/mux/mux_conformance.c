@@ -546,6 +546,22 @@ static void bytes_arrive_however_they_are_cut(void **state)
     }
 }
 
+static void what_finds_no_room_is_sent_later(void **state)
+{
+    static const size_t rooms[] = {0, 1, 11, 12, 63, 64, 100, 1199, 1200};
+    struct mux_pair *pair = conformance_pair(state);
+    tern_stream_id ids[2];
+    conformance_stream(pair, 0, ids);
+    for (size_t i = 0; i < TERN_COUNT_OF(rooms); i++) {
+        mux_write(&pair->ends[0], ids[0], rooms, sizeof(rooms));
+        (void)mux_pair_carry_some(pair, 0, rooms[i]);
+        mux_pair_settle(pair);
+        mux_expect(&pair->ends[1], ids[1], rooms, sizeof(rooms));
+        pair->ends[1].log_count = 0;
+    }
+    conformance_end(pair);
+}
+
 static void small_writes_do_not_cost_a_chunk_each(void **state)
 {
     struct mux_pair *pair = conformance_pair(state);
@@ -813,6 +829,7 @@ int tern_mux_conformance(const struct tern_mux_factory *factory)
         ROW(a_slice_is_sent_by_reference_and_never_changed),
         ROW(a_slice_is_taken_whole_or_not_at_all),
         ROW(bytes_arrive_however_they_are_cut),
+        ROW(what_finds_no_room_is_sent_later),
         ROW(small_writes_do_not_cost_a_chunk_each),
         ROW(goaway_stops_opening_and_lets_streams_end),
         ROW(a_scope_that_is_full_refuses_streams_not_the_session),

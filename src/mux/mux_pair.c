@@ -11,7 +11,7 @@ static const struct tern_scope_limits pair_limits = {.max = {0}};
 static const tern_time PAIR_SILENCE_NS = TERN_SECOND;
 
 /* No datagram needs less room. */
-enum { PAIR_DATAGRAM_MIN = 1200, PAIR_STEPS_MAX = 1 << 20 };
+enum { PAIR_STEPS_MAX = 1 << 20 };
 
 static void mux_end_init(struct mux_end *end)
 {
@@ -170,15 +170,16 @@ static bool pair_carry_datagrams(struct mux_pair *pair, int from, size_t room)
     struct session_world *world = &pair->sessions.world;
     struct mux_end *end = &pair->ends[from];
     uint64_t carried = 0;
-    for (unsigned step = 0; room - carried >= PAIR_DATAGRAM_MIN && !pair->broken; step++) {
-        assert_true(step < PAIR_STEPS_MAX);
+    unsigned step = 0;
+    do {
+        assert_true(step++ < PAIR_STEPS_MAX);
         uint64_t sent = session_world_send_some(world, (size_t)from, room - carried);
         carried += sent;
         uint64_t back = session_world_send(world, (size_t)(1 - from));
         pair_arrive(pair);
         if (sent + back == 0 && !pair_pass(pair))
             break;
-    }
+    } while (room - carried >= TERN_SESSION_SEND_MIN && !pair->broken);
     end->sent_bytes += carried;
     return carried > 0 && !pair->broken;
 }

@@ -25,6 +25,8 @@
 #include "runtime/io.h"
 #include "secure/channel.h"
 
+enum { TERN_SESSION_SEND_MIN = 1200 }; /* see send */
+
 enum tern_session_kind { TERN_SESSION_QUIC, TERN_SESSION_WEBTRANSPORT, TERN_SESSION_WEBRTC };
 
 struct tern_session_info {
@@ -103,7 +105,9 @@ struct tern_session_transport_ops {
     bool (*next)(void *self, struct tern_session_event *event);
 
     /* send gives the next batch for the socket: it fills in *out and appends to out->writer, at
-     * most 64 KiB. False: nothing now. */
+     * most 64 KiB. False: nothing now; or, where want_send says true, no room, and what waits for
+     * it is kept. Less than TERN_SESSION_SEND_MIN bytes are no room for anything,
+     * TERN_DATAGRAMS_SIZE_MAX are for everything. */
     bool (*send)(void *self, tern_time now, tern_link_id socket, struct tern_datagrams_out *out);
     bool (*want_send)(const void *self, tern_link_id socket);
     tern_time (*deadline)(const void *self);

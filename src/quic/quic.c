@@ -194,13 +194,15 @@ static bool quic_op_next(void *self, struct tern_session_event *event)
     return quic_offer_next(quic, &event->offer);
 }
 
+_Static_assert((int)TERN_QUIC_DATAGRAM_MIN <= (int)TERN_SESSION_SEND_MIN, "one fits");
+
 static bool quic_op_send(void *self, tern_time now, tern_link_id socket,
                          struct tern_datagrams_out *out)
 {
     struct quic *quic = self;
     quic_at(quic, now);
     uint16_t number = quic_socket_find(quic, socket);
-    if (number == QUIC_SOCKETS_MAX)
+    if (number == QUIC_SOCKETS_MAX || tern_writer_left(&out->writer) < TERN_SESSION_SEND_MIN)
         return false;
     struct quic_socket *s = &quic->sockets[number];
     /* A session's packet may end in the outbox. */

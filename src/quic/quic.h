@@ -25,6 +25,7 @@
  * Streams. A reset sends RESET_STREAM and STOP_SENDING with the code; RESET_STREAM from the remote,
  * or STOP_SENDING with a code other than 0, is a reset. STOP_SENDING with code 0 is a remote that
  * has closed and will not read: what it sent can still be read, writes fail with TERN_ERR_CLOSED.
+ * So do they while of a reset only STOP_SENDING has come.
  * Bytes are kept by reference until they are acknowledged, beyond the send buffer, so that one
  * stream can fill a long path.
  *

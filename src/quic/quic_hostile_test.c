@@ -293,6 +293,40 @@ static void streams_with_two_ends(void **state)
     expect_said(f, TERN_FAULT_QUIC_FINAL_SIZE);
 }
 
+/* A reset whose two frames come in packets of their own, and the first one alone for a while. */
+static void a_reset_that_is_known_by_halves(void **state)
+{
+    (void)state;
+    for (unsigned writes_before = 0; writes_before < 2; writes_before++) {
+        struct fixture *f = start();
+        struct quic_seen *seen = quic_host_last(f->b);
+        put_stream(f, 0, 0, 10, false);
+        say_and_wait(f);
+        tern_stream_id stream = quic_seen_event(seen, TERN_MUX_STREAM_OPENED).stream;
+        const struct tern_mux *mux = &seen->session.mux;
+        if (writes_before > 0)
+            quic_seen_write(seen, stream, "sent");
+        put(f, 0x05); /* STOP_SENDING */
+        put(f, 0);
+        put(f, 7);
+        say_and_wait(f);
+        /* Found out by the first try to send. */
+        quic_seen_write(seen, stream, "more");
+        quic_world_run(&f->w, 10 * TERN_MILLISECOND);
+        size_t accepted = 1;
+        tern_err err = mux->ops->write(mux->self, stream, tern_view_str("more"), &accepted);
+        assert_int_equal(err, TERN_ERR_CLOSED);
+        assert_int_equal(accepted, 0);
+        assert_int_equal(quic_seen_count(seen, TERN_MUX_RESET), 0);
+        put_reset(f, 0, 7, 10);
+        say_and_wait(f);
+        assert_int_equal(quic_seen_count(seen, TERN_MUX_RESET), 1);
+        assert_int_equal(quic_seen_event(seen, TERN_MUX_RESET).code, 7);
+        assert_int_equal(error_of(f), TERN_OK);
+        end(f);
+    }
+}
+
 static void parameters_that_are_wrong(void **state)
 {
     (void)state;
@@ -737,6 +771,7 @@ int main(void)
         cmocka_unit_test(streams_beyond_the_limit),
         cmocka_unit_test(streams_that_cannot_be),
         cmocka_unit_test(streams_with_two_ends),
+        cmocka_unit_test(a_reset_that_is_known_by_halves),
         cmocka_unit_test(parameters_that_are_wrong),
         cmocka_unit_test(more_ids_than_agreed),
         cmocka_unit_test(handshake_data_without_end),

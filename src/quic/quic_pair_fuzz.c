@@ -27,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                              .bookkeeping_bytes = 64 * 1024,
                                              .has_credit = true,
                                              .has_codes = true};
+    quic_testing_random_again();
     struct mux_model_result result = mux_model_script(&factory, tern_view_of(data, size));
     if (!result.ok)
         tern_check_failed(result.what, __FILE__, __LINE__);

@@ -52,14 +52,19 @@ const struct tern_certificate *quic_testing_certificate(unsigned n)
     return &testing_host(n)->certificate;
 }
 
+static struct tern_random testing_random[2];
+static bool testing_random_ready;
+
+void quic_testing_random_again(void)
+{
+    for (unsigned i = 0; i < TERN_COUNT_OF(testing_random); i++)
+        tern_random_init_u64(&testing_random[i], 77 + i);
+    testing_random_ready = true;
+}
+
 struct tern_random *quic_testing_random(bool dialer)
 {
-    static struct tern_random sources[2];
-    static bool ready;
-    if (!ready) {
-        for (unsigned i = 0; i < 2; i++)
-            tern_random_init_u64(&sources[i], 77 + i);
-        ready = true;
-    }
-    return &sources[dialer];
+    if (!testing_random_ready)
+        quic_testing_random_again();
+    return &testing_random[dialer];
 }

@@ -18,4 +18,8 @@ const struct tern_certificate *quic_testing_certificate(unsigned n);
 /* quic_testing_random is a source of its own for each of two sides. */
 struct tern_random *quic_testing_random(bool dialer);
 
+/* quic_testing_random_again lets both begin again, so that a fuzzer's runs do not depend on those
+ * before. */
+void quic_testing_random_again(void);
+
 #endif

@@ -196,13 +196,15 @@ static bool webrtc_op_next(void *self, struct tern_session_event *event)
     return webrtc_offer_next(w, &event->offer);
 }
 
+_Static_assert((int)TERN_DTLS_DATAGRAM_MAX <= (int)TERN_SESSION_SEND_MIN, "one fits");
+
 static bool webrtc_op_send(void *self, tern_time now, tern_link_id socket,
                            struct tern_datagrams_out *out)
 {
     struct webrtc *w = self;
     webrtc_at(w, now);
     struct webrtc_socket *from = webrtc_socket_find(w, socket);
-    if (from == NULL || tern_writer_left(&out->writer) < TERN_DTLS_DATAGRAM_MAX)
+    if (from == NULL || tern_writer_left(&out->writer) < TERN_SESSION_SEND_MIN)
         return false;
     out->ecn = 0;
     if (webrtc_farewell_send(w, from, out))

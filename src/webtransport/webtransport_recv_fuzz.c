@@ -219,6 +219,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t first = 0;
     bool rolled;
     (void)tern_reader_u8(&r, &first);
+    quic_testing_random_again();
     memset(f, 0, sizeof *f);
     f->serves = first & 1;
     tern_mem_init(&mem, 0);
