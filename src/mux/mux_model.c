@@ -348,9 +348,10 @@ static void model_send(struct model *m, int end, size_t capacity)
 }
 
 /* model_deliver gives some of what end has sent to the other. */
-static void model_deliver(struct model *m, int end, size_t size, bool chunked)
+static void model_deliver(struct model *m, int end, size_t size)
 {
     struct model_wire *wire = &m->wire[end];
+    bool chunked = model_choose(m, 2) == 0;
     int to = 1 - end;
     if (m->sessions != NULL) {
         model_pass(m, size * TERN_MICROSECOND);
@@ -421,8 +422,7 @@ static void model_step(struct model *m)
     else if (kind < 20)
         model_send(m, end, model_choose(m, 3) == 0 ? model_size(m, 65519) : 65519);
     else if (kind < 23)
-        model_deliver(m, end, model_size(m, m->sessions == NULL ? SIZE_MAX : 20000),
-                      model_choose(m, 2) == 0);
+        model_deliver(m, end, model_size(m, m->sessions == NULL ? SIZE_MAX : 20000));
     else if (m->sessions == NULL)
         m->now += model_choose(m, 100) * TERN_MILLISECOND;
     else
@@ -446,7 +446,7 @@ static void model_finish(struct model *m)
         bool left = false;
         for (int end = 0; end < 2; end++) {
             model_send(m, end, 65519);
-            model_deliver(m, end, m->sessions == NULL ? SIZE_MAX : 1000, true);
+            model_deliver(m, end, m->sessions == NULL ? SIZE_MAX : 1000);
             left = left || model_left(m, end);
             for (size_t i = 0; i < MODEL_STREAMS_MAX; i++) {
                 struct model_stream *s = &m->streams[i];
