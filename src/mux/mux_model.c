@@ -37,6 +37,7 @@ struct model {
     uint32_t key_next;
     const char *what;
     bool has_credit;
+    bool has_stops;
     struct tern_random random;
     bool scripted;
     struct tern_view script;
@@ -269,8 +270,7 @@ static void model_write(struct model *m, int end, struct model_stream *s, size_t
         err = ops->write(m->mux[end].self, s->id[end], view, &accepted);
         s->owed_writable[end] = s->owed_writable[end] || (err == TERN_OK && accepted < size);
     }
-    /* A reset may be known by halves at first: that the other side will not read. */
-    bool unread = m->sessions != NULL && s->was_reset[1 - end];
+    bool unread = m->has_stops && s->was_reset[1 - end];
     bool closed = s->closed[end] || (unread && err == TERN_ERR_CLOSED);
     tern_err expected = closed ? TERN_ERR_CLOSED : TERN_OK;
     model_check(m, err == expected || err == TERN_ERR_RESET, "write failed");
@@ -503,6 +503,7 @@ static bool model_init(struct model *m, const struct tern_mux_factory *factory)
 {
     m->now = TERN_SECOND;
     m->has_credit = factory->has_credit;
+    m->has_stops = factory->has_stops;
     for (int i = 0; i < 2; i++) {
         tern_mem_init(&m->mem[i], 0);
         tern_scope_init(&m->scope[i], "connection", NULL, NULL);

@@ -26,6 +26,7 @@ struct tern_mux_factory {
     bool fragile_start;       /* of sessions: a bit that turns while they begin ends them */
     bool has_credit; /* a stream that nobody reads holds up itself alone, not the connection */
     bool has_codes;  /* resets carry codes */
+    bool has_stops;  /* of a reset it may be known at first only that the remote will not read */
     bool has_goaway; /* the remote hears of goaway */
 };
 

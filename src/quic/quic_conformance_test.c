@@ -23,6 +23,7 @@ int main(void)
         .bookkeeping_bytes = 64 * 1024,
         .has_credit = true,
         .has_codes = true,
+        .has_stops = true,
     };
     return tern_mux_conformance(&factory);
 }

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                              .make_transport = fuzz_make,
                                              .bookkeeping_bytes = 64 * 1024,
                                              .has_credit = true,
-                                             .has_codes = true};
+                                             .has_codes = true,
+                                             .has_stops = true};
     quic_testing_random_again();
     struct mux_model_result result = mux_model_script(&factory, tern_view_of(data, size));
     if (!result.ok)
