@@ -10,7 +10,6 @@ static const struct tern_scope_limits pair_limits = {.max = {0}};
 /* A session is silent when nothing is due for so long. */
 static const tern_time PAIR_SILENCE_NS = TERN_SECOND;
 
-/* No datagram needs less room. */
 enum { PAIR_STEPS_MAX = 1 << 20 };
 
 static void mux_end_init(struct mux_end *end)

@@ -25,7 +25,7 @@
 #include "runtime/io.h"
 #include "secure/channel.h"
 
-enum { TERN_SESSION_SEND_MIN = 1200 }; /* see send */
+enum { TERN_SESSION_SEND_MIN = 1200 }; /* bytes of room for send */
 
 enum tern_session_kind { TERN_SESSION_QUIC, TERN_SESSION_WEBTRANSPORT, TERN_SESSION_WEBRTC };
 
